@@ -103,6 +103,7 @@ func (o Owner) String() string { return fmt.Sprintf("%s/%d/%d", o.Machine, o.PID
 // Claim is a file that a worker holds a lease on.
 type Claim struct {
 	FileID     int64
+	FolderID   int64
 	FolderPath string
 	FileStat
 }

@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"shoebox/storage"
+)
+
+// Changes reads the change feed after a cursor, at most limit photos, a photo
+// once for all its changes so far. It stops before the oldest transaction that
+// is still open, because what that one changes belongs before what is newer:
+// so nothing that commits late is missed. The zero Cursor is not a restart.
+func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (storage.Changes, error) {
+	const doing = "reading the change feed"
+	// A cursor that this database has not reached yet comes from a copy of it
+	// that went on, or from before a crash lost commits: it is of no use.
+	var epoch string
+	var ahead bool
+	err := s.pool.QueryRow(ctx, `
+		SELECT epoch::text, $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) FROM meta`, after.XID).Scan(&epoch, &ahead)
+	if err != nil {
+		return storage.Changes{}, s.failed(doing, err)
+	}
+	changes := storage.Changes{Restart: after.Epoch != "" && (after.Epoch != epoch || ahead)}
+	if after.Epoch != epoch || ahead {
+		after = storage.Cursor{Epoch: epoch}
+	}
+	// One row more than wanted tells whether there are more.
+	found, err := query(ctx, s, doing, scanStamped, `
+		SELECT `+selectedPhoto+`, p.changed_in, ARRAY(
+			SELECT DISTINCT `+absolutePath+` AS absolute
+			FROM files f JOIN folders d ON d.id = f.folder_id
+			WHERE f.photo_id = p.id AND f.present
+			ORDER BY absolute)
+		FROM photos p LEFT JOIN models m ON m.id = p.model_id
+		WHERE (p.changed_in, p.id) > ($1::xid8, $2::bytea)
+			AND p.changed_in < pg_snapshot_xmin(pg_current_snapshot())
+		ORDER BY p.changed_in, p.id
+		LIMIT $3`, after.XID, after.Photo[:], limit+1)
+	if err != nil {
+		return storage.Changes{}, err
+	}
+	if changes.More = len(found) > limit; changes.More {
+		found = found[:limit]
+	}
+	changes.Next = after
+	for _, c := range found {
+		changes.Items = append(changes.Items, c.Change)
+		changes.Next.XID, changes.Next.Photo = c.changedIn, c.Photo.ID
+	}
+	return changes, nil
+}
+
+type stampedChange struct {
+	storage.Change
+	changedIn uint64
+}
+
+func scanStamped(row pgx.CollectableRow) (stampedChange, error) {
+	var c stampedChange
+	var paths [][]byte
+	var err error
+	c.Photo, err = scanPhoto(row, &c.changedIn, &paths)
+	for _, path := range paths {
+		c.Paths = append(c.Paths, string(path))
+	}
+	return c, err
+}
+
+// FeedBlocker is an open transaction that holds changes back from Changes.
+type FeedBlocker struct {
+	PID         int    // of the server's process; 0: a prepared transaction
+	Application string // what the client calls itself, or the prepared transaction's name
+	Since       time.Time
+	Query       string // its last statement, the first 200 characters
+}
+
+// FeedBlockers names the open transactions that hold changes back, the oldest
+// first; none when no change is waiting. A transaction in another database of
+// the same server counts too. Without the rights of pg_monitor, those of other
+// users are not seen.
+func (s *Store) FeedBlockers(ctx context.Context) ([]FeedBlocker, error) {
+	return query(ctx, s, "looking for what holds the change feed back", pgx.RowToStructByPos[FeedBlocker], `
+		SELECT pid, name, since, query FROM (
+			SELECT pid, coalesce(application_name, '') AS name, xact_start AS since,
+				left(query, 200) AS query, backend_xid AS xid
+			FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND xact_start IS NOT NULL
+			UNION ALL
+			SELECT 0, gid, prepared, '', transaction FROM pg_prepared_xacts) AS open
+		WHERE EXISTS (SELECT 1 FROM photos WHERE changed_in >= pg_snapshot_xmin(pg_current_snapshot()))
+		ORDER BY age(xid) DESC`)
+}

@@ -1,0 +1,195 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"shoebox/storage"
+)
+
+// RecordModel remembers a model that is about to write captions; the name it
+// was first recorded with stays.
+func (s *Store) RecordModel(ctx context.Context, hash, name string) error {
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO models (hash, name)
+		SELECT $1::text, $2::text WHERE NOT EXISTS (SELECT 1 FROM models WHERE hash = $1)
+		ON CONFLICT DO NOTHING`, hash, name)
+	return s.failed("recording the model", err)
+}
+
+// CaptionedPhotos returns those of ids that have a caption.
+func (s *Store) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+	wanted := make([][]byte, len(ids))
+	for i := range ids {
+		wanted[i] = ids[i][:]
+	}
+	found, err := query(ctx, s, "looking for captioned photos", scanPhotoID,
+		`SELECT id FROM photos WHERE id = ANY ($1) AND caption IS NOT NULL`, wanted)
+	if err != nil {
+		return nil, err
+	}
+	captioned := make(map[storage.PhotoID]bool, len(found))
+	for _, id := range found {
+		captioned[id] = true
+	}
+	return captioned, nil
+}
+
+func scanPhotoID(row pgx.CollectableRow) (id storage.PhotoID, err error) {
+	err = row.Scan((*sum)(&id))
+	return id, err
+}
+
+// CaptionByPixels returns the caption of a photo that shows the same pixels to
+// the model of that hash; a person's caption comes first, whatever the model.
+func (s *Store) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (storage.Caption, bool, error) {
+	var c storage.Caption
+	err := s.pool.QueryRow(ctx, `
+		SELECT p.caption, p.caption_score, p.caption_unsure, p.caption_edited, coalesce(m.hash, '')
+		FROM photos p LEFT JOIN models m ON m.id = p.model_id
+		WHERE p.pixels = $1 AND p.caption IS NOT NULL AND (p.caption_edited OR m.hash = $2)
+		ORDER BY p.caption_edited DESC, p.changed_in DESC
+		LIMIT 1`, pixels[:], model).Scan(&c.Text, &c.Score, &c.Unsure, &c.Edited, &c.Model)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return storage.Caption{}, false, nil
+	}
+	return c, err == nil, s.failed("looking for a caption by pixels", err)
+}
+
+// sum scans a SHA-256.
+type sum [32]byte
+
+// ScanBytes implements pgtype.BytesScanner.
+func (s *sum) ScanBytes(b []byte) error {
+	if len(b) != len(s) {
+		return fmt.Errorf("a hash of %d bytes, want %d", len(b), len(s))
+	}
+	copy(s[:], b)
+	return nil
+}
+
+// selectedPhoto are the columns of photo p, written by model m, that scanPhoto
+// reads.
+const selectedPhoto = `
+	p.id, p.pixels, p.format, p.width, p.height, p.damaged, p.taken_clock, p.taken_offset,
+	coalesce(p.make, ''), coalesce(p.camera, ''), coalesce(p.lens, ''),
+	coalesce(p.exposure_time, 0), coalesce(p.f_number, 0), coalesce(p.iso, 0), coalesce(p.focal_length, 0),
+	p.lat, p.lon, coalesce(p.caption, ''), p.caption_score, p.caption_unsure, p.caption_edited, coalesce(m.hash, '')`
+
+// scanPhoto reads selectedPhoto, and what follows it into more.
+func scanPhoto(row pgx.CollectableRow, more ...any) (storage.Photo, error) {
+	var p storage.Photo
+	var taken *time.Time
+	var lat, lon *float64
+	err := row.Scan(append([]any{
+		(*sum)(&p.ID), (*sum)(&p.Pixels), &p.Format, &p.Width, &p.Height, &p.Damaged, &taken, &p.Taken.Offset,
+		&p.Make, &p.Camera, &p.Lens, &p.ExposureTime, &p.FNumber, &p.ISO, &p.FocalLength,
+		&lat, &lon, &p.Text, &p.Score, &p.Unsure, &p.Edited, &p.Model,
+	}, more...)...)
+	if taken != nil {
+		p.Taken.Clock = *taken
+	}
+	if lat != nil && lon != nil {
+		p.Location = &storage.Location{Lat: *lat, Lon: *lon}
+	}
+	return p, err
+}
+
+// photoRows are the columns of photoColumns as rows, with args.
+const photoRows = `unnest(
+	$1::bytea[], $2::bytea[], $3::text[], $4::integer[], $5::integer[], $6::boolean[],
+	$7::timestamp[], $8::smallint[], $9::text[], $10::text[], $11::text[],
+	$12::double precision[], $13::double precision[], $14::bigint[], $15::double precision[],
+	$16::double precision[], $17::double precision[],
+	$18::text[], $19::double precision[], $20::boolean[], $21::boolean[], $22::integer[])
+	AS r (id, pixels, format, width, height, damaged,
+		taken_clock, taken_offset, make, camera, lens,
+		exposure_time, f_number, iso, focal_length, lat, lon,
+		caption, caption_score, caption_unsure, caption_edited, model_id)`
+
+// photoColumns are photos as arrays, for photoRows. A pointer is nil for null.
+type photoColumns struct {
+	id, pixels               [][]byte
+	format                   []string
+	width, height            []int
+	damaged                  []bool
+	takenClock               []*time.Time
+	takenOffset              []*int
+	make, camera, lens       []*string
+	exposure, fNumber, focal []*float64
+	iso                      []*int
+	lat, lon                 []*float64
+	caption                  []*string
+	score                    []float64
+	unsure, edited           []bool
+	model                    []*int32
+}
+
+func (c *photoColumns) add(p *storage.Photo, model *int32) {
+	c.id, c.pixels = append(c.id, p.ID[:]), append(c.pixels, p.Pixels[:])
+	c.format = append(c.format, clean(p.Format))
+	c.width, c.height = append(c.width, p.Width), append(c.height, p.Height)
+	c.damaged = append(c.damaged, p.Damaged)
+	c.takenClock = append(c.takenClock, orNull(p.Taken.Clock))
+	c.takenOffset = append(c.takenOffset, plausibleOffset(p.Taken.Offset))
+	c.make, c.camera = append(c.make, orNull(clean(p.Make))), append(c.camera, orNull(clean(p.Camera)))
+	c.lens = append(c.lens, orNull(clean(p.Lens)))
+	c.exposure, c.fNumber = append(c.exposure, orNull(p.ExposureTime)), append(c.fNumber, orNull(p.FNumber))
+	c.focal = append(c.focal, orNull(p.FocalLength))
+	c.iso = append(c.iso, orNull(p.ISO))
+	var lat, lon *float64
+	if p.Location != nil {
+		lat, lon = &p.Location.Lat, &p.Location.Lon
+	}
+	c.lat, c.lon = append(c.lat, lat), append(c.lon, lon)
+	var caption *string
+	if captioned(p.Caption) {
+		text := clean(p.Text)
+		caption = &text
+	}
+	c.caption = append(c.caption, caption)
+	c.score, c.unsure = append(c.score, p.Score), append(c.unsure, p.Unsure)
+	c.edited, c.model = append(c.edited, p.Edited), append(c.model, model)
+}
+
+func (c *photoColumns) args() []any {
+	return []any{
+		c.id, c.pixels, c.format, c.width, c.height, c.damaged,
+		c.takenClock, c.takenOffset, c.make, c.camera, c.lens,
+		c.exposure, c.fNumber, c.iso, c.focal, c.lat, c.lon,
+		c.caption, c.score, c.unsure, c.edited, c.model,
+	}
+}
+
+// captioned tells a caption from none. An empty one counts if a model or a
+// person meant it.
+func captioned(c storage.Caption) bool { return c.Text != "" || c.Model != "" || c.Edited }
+
+// clean makes s a text that Postgres takes: cameras write bytes of any kind,
+// and one refused value would cost the whole batch.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// plausibleOffset drops a distance from UTC of a day or more: no zone has it,
+// and the column would refuse the batch.
+func plausibleOffset(minutes *int) *int {
+	const day = 24 * 60
+	if minutes == nil || *minutes <= -day || *minutes >= day {
+		return nil
+	}
+	return minutes
+}
+
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

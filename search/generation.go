@@ -1,0 +1,315 @@
+package search
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	index "github.com/blevesearch/bleve_index_api"
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"shoebox/storage"
+)
+
+// What a generation keeps beside its documents, in the same batches.
+var (
+	keyFingerprint = []byte("shoebox fingerprint") // of the language
+	keyCursor      = []byte("shoebox cursor")      // JSON; none: the beginning
+)
+
+// boltTimeout is how long to wait for a program that is not ours and has the
+// index open. Without it Bleve waits forever.
+const boltTimeout = time.Second
+
+// generation is an open Bleve index.
+type generation struct {
+	path     string
+	index    bleve.Index
+	language *language
+	// panicked gets what killed one of Bleve's background goroutines; from
+	// then on a batch may wait for ever.
+	panicked chan error
+	dead     bool
+}
+
+// panics finds the generation that a background goroutine of Bleve belongs
+// to: store path -> chan error. Bleve offers no other way to hear of them.
+var panics sync.Map
+
+const onAsyncError = "shoebox"
+
+func init() {
+	scorch.RegistryAsyncErrorCallbacks[onAsyncError] = func(err error, store string) {
+		// Other errors come back from the batch that met them.
+		if c, ok := panics.Load(store); ok && errors.Is(err, scorch.ErrAsyncPanic) {
+			select {
+			case c.(chan error) <- err:
+			default:
+			}
+		}
+	}
+}
+
+func newGeneration(path string) (*generation, error) {
+	language, err := newLanguage()
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{path: path, language: language, panicked: make(chan error, 1)}
+	panics.Store(g.store(), g.panicked)
+	return g, nil
+}
+
+func (g *generation) store() string { return filepath.Join(g.path, "store") }
+
+func bleveConfig(readOnly bool) map[string]any {
+	return map[string]any{
+		"bolt_timeout":           boltTimeout.String(),
+		"read_only":              readOnly,
+		"asyncErrorCallbackName": onAsyncError,
+	}
+}
+
+// createGeneration makes an empty index at path, where nothing is.
+func createGeneration(path string) (g *generation, err error) {
+	if g, err = newGeneration(path); err != nil {
+		return nil, err
+	}
+	fingerprint, err := g.language.fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	g.index, err = bleve.NewUsing(path, g.language.mapping, scorch.Name, scorch.Name, bleveConfig(false))
+	if err != nil {
+		return nil, fmt.Errorf("creating the search index %s: %w", path, err)
+	}
+	batch := g.index.NewBatch()
+	batch.SetInternal(keyFingerprint, []byte(fingerprint))
+	if err := g.write(batch); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+// openGeneration opens the index at path. ErrDamaged and ErrOutdated mean that
+// it has to be built again. It is looked at read-only first: opened for
+// writing, a damaged one could end the process from a background goroutine.
+func openGeneration(path string, readOnly bool) (g *generation, err error) {
+	if g, err = newGeneration(path); err != nil {
+		return nil, err
+	}
+	defer g.survive(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if err := checkBolt(filepath.Join(g.store(), "root.bolt")); err != nil {
+		return nil, err
+	}
+	if g.index, err = bleve.OpenUsing(path, bleveConfig(true)); err != nil {
+		return nil, damaged(path, err)
+	}
+	err = g.checkNewest()
+	if err == nil {
+		err = g.checkForm()
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	if readOnly {
+		return g, nil
+	}
+	if err := g.index.Close(); err != nil {
+		return nil, err
+	}
+	if g.index, err = bleve.OpenUsing(path, bleveConfig(false)); err != nil {
+		return nil, damaged(path, err)
+	}
+	return g, nil
+}
+
+// checkNewest makes sure that Bleve opened the newest snapshot. Where that one
+// cannot be read it silently takes the one before, and after the next write
+// loses that too.
+func (g *generation) checkNewest() error {
+	advanced, err := g.index.Advanced()
+	if err != nil {
+		return err
+	}
+	s, ok := advanced.(*scorch.Scorch)
+	if !ok {
+		return damaged(g.path, "not an index of this kind")
+	}
+	epochs, err := s.RootBoltSnapshotEpochs() // newest first
+	if err != nil {
+		return damaged(g.path, err)
+	}
+	if len(epochs) == 0 {
+		return damaged(g.path, "it holds no snapshot")
+	}
+	snapshot, err := s.LoadSnapshot(epochs[0])
+	if err != nil {
+		return damaged(g.path, err)
+	}
+	return snapshot.Close()
+}
+
+func damaged(path string, cause any) error {
+	// Bleve appends what it could not read, lines of it.
+	first, _, _ := strings.Cut(fmt.Sprint(cause), "\n")
+	return fmt.Errorf("%w: %s: %s; `shoebox index` builds it again", ErrDamaged, path, first)
+}
+
+// survive turns a panic over what is on disk into ErrDamaged. It is deferred.
+func (g *generation) survive(err *error) {
+	if r := recover(); r != nil {
+		*err = damaged(g.path, r)
+	}
+}
+
+// checkBolt looks whether the file that names the index's segments is whole.
+// Were it cut off, a background goroutine would read beyond its end and take
+// the process along.
+func checkBolt(path string) error {
+	file, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return damaged(path, "it is missing")
+	case err != nil:
+		return err
+	case file.Size() == 0:
+		return damaged(path, "it is empty")
+	}
+	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: boltTimeout})
+	var pathError *fs.PathError
+	switch {
+	case errors.Is(err, bbolterrors.ErrTimeout):
+		return fmt.Errorf("%w: %s has %s open", ErrLocked, holder(path), path)
+	case errors.As(err, &pathError):
+		return err // no rights, too many open files
+	case err != nil:
+		return damaged(path, err)
+	}
+	defer func() { _ = db.Close() }()
+	return db.View(func(tx *bbolt.Tx) error {
+		if file.Size() < tx.Size() {
+			return damaged(path, fmt.Sprintf("%d bytes of %d are there", file.Size(), tx.Size()))
+		}
+		return nil
+	})
+}
+
+func (g *generation) checkForm() error {
+	want, err := g.language.fingerprint()
+	if err != nil {
+		return err
+	}
+	got, err := g.index.GetInternal(keyFingerprint)
+	if err != nil {
+		return damaged(g.path, err)
+	}
+	if string(got) != want {
+		return fmt.Errorf("%w (%s); `shoebox index` builds it again", ErrOutdated, g.path)
+	}
+	return nil
+}
+
+func (g *generation) close() error {
+	panics.Delete(g.store())
+	if g.dead {
+		return nil // would wait for the batch that never ends
+	}
+	return g.index.Close()
+}
+
+func (g *generation) cursor() (c storage.Cursor, err error) {
+	data, err := g.index.GetInternal(keyCursor)
+	if err != nil || data == nil {
+		return c, err
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, damaged(g.path, err)
+	}
+	return c, nil
+}
+
+func (g *generation) info() (Info, error) {
+	cursor, err := g.cursor()
+	if err != nil {
+		return Info{}, err
+	}
+	photos, err := g.index.DocCount()
+	return Info{Photos: photos, Cursor: cursor}, err
+}
+
+// apply makes the changes and the cursor behind them durable, all or nothing.
+func (g *generation) apply(changes storage.Changes) error {
+	batch := g.index.NewBatch()
+	for _, c := range changes.Items {
+		if len(c.Paths) == 0 {
+			batch.Delete(c.Photo.ID.String())
+			continue
+		}
+		doc, err := g.language.document(c)
+		if err != nil {
+			return err
+		}
+		if err := batch.IndexAdvanced(doc); err != nil {
+			return err
+		}
+	}
+	cursor, err := json.Marshal(changes.Next)
+	if err != nil {
+		return err
+	}
+	batch.SetInternal(keyCursor, cursor)
+	return g.write(batch)
+}
+
+// write waits until the batch is on disk.
+func (g *generation) write(batch *bleve.Batch) error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { done <- err }()
+		defer g.survive(&err)
+		if err = g.index.Batch(batch); err != nil {
+			err = fmt.Errorf("writing the search index %s: %w", g.path, err)
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case cause := <-g.panicked:
+		g.dead = true
+		return damaged(g.path, cause)
+	}
+}
+
+func (l *language) document(c storage.Change) (*document.Document, error) {
+	hit, err := json.Marshal(newHit(c))
+	if err != nil {
+		return nil, fmt.Errorf("photo %s: %w", c.Photo.ID, err)
+	}
+	const text, word = index.IndexField | index.IncludeTermVectors, index.IndexField | index.SkipFreqNorm
+	doc := document.NewDocument(c.Photo.ID.String())
+	doc.AddField(document.NewTextFieldCustom(fieldHit, nil, hit, index.StoreField, nil))
+	doc.AddField(document.NewTextFieldCustom(fieldCaption, nil, []byte(c.Photo.Text), text, l.caption))
+	if camera := c.Photo.Camera; camera != "" {
+		doc.AddField(document.NewTextFieldCustom(fieldCamera, nil, []byte(camera), text, l.camera))
+	}
+	if t := c.Photo.Taken; !t.IsZero() {
+		for field, layout := range map[string]string{fieldYear: "2006", fieldMonth: "2006-01", fieldDay: "2006-01-02"} {
+			doc.AddField(document.NewTextFieldCustom(field, nil, []byte(t.Clock.Format(layout)), word, l.keyword))
+		}
+	}
+	return doc, nil
+}

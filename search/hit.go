@@ -1,0 +1,115 @@
+package search
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"shoebox/storage"
+)
+
+// Hit is a photo that was found. Its JSON is what `search --json` prints: the
+// fields below, and `path`, the first of Paths, with `paths`. Where one of
+// them is not UTF-8, replacement characters stand in both and the exact bytes
+// in `path_b64` and `paths_b64`.
+type Hit struct {
+	// Paths are the absolute paths of all files with this content, sorted;
+	// there is at least one.
+	Paths   []string `json:"-"`
+	Caption string   `json:"caption"`
+	// Unsure says that the model doubts its caption.
+	Unsure bool `json:"unsure"`
+	// Score is the caption's: the mean log-probability of a token, nats.
+	Score float64 `json:"score"`
+	// TakenAt is RFC 3339, by the camera's clock, with -00:00 for an unknown
+	// offset; empty: unknown.
+	TakenAt string   `json:"taken_at,omitempty"`
+	Camera  string   `json:"camera,omitempty"`
+	Lat     *float64 `json:"lat,omitempty"` // degrees, WGS 84; nil: unknown
+	Lon     *float64 `json:"lon,omitempty"`
+	Width   int      `json:"width"` // upright, pixels
+	Height  int      `json:"height"`
+	Photo   string   `json:"photo"` // hexadecimal SHA-256 of the content
+
+	// Relevance orders the hits of one query; it says nothing by itself.
+	Relevance float64 `json:"-"`
+	// Marks are the words of Caption that the query asked for, in order.
+	Marks []Span `json:"-"`
+}
+
+// Span is a part of a text, in bytes: text[Start:End].
+type Span struct {
+	Start int `json:"start"`
+	End   int `json:"end"`
+}
+
+// newHit is a change as its photo will be found.
+func newHit(c storage.Change) Hit {
+	p := c.Photo
+	hit := Hit{
+		Paths: c.Paths, Caption: p.Text, Unsure: p.Unsure, TakenAt: p.Taken.String(),
+		Camera: p.Camera, Width: p.Width, Height: p.Height, Photo: p.ID.String(),
+	}
+	// What JSON cannot hold (NaN from a crafted file) must not stop the feed.
+	if isFinite(p.Score) {
+		hit.Score = p.Score
+	}
+	if l := p.Location; l != nil && isFinite(l.Lat) && isFinite(l.Lon) {
+		hit.Lat, hit.Lon = &l.Lat, &l.Lon
+	}
+	return hit
+}
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+
+// plainHit is a Hit with the JSON of its tags.
+type plainHit Hit
+
+type hitJSON struct {
+	Path     string   `json:"path"`
+	PathB64  []byte   `json:"path_b64,omitempty"`
+	Paths    []string `json:"paths"`
+	PathsB64 [][]byte `json:"paths_b64,omitempty"`
+	plainHit
+}
+
+// MarshalJSON writes the object that Hit describes.
+func (h Hit) MarshalJSON() ([]byte, error) {
+	object := hitJSON{plainHit: plainHit(h), Paths: []string{}}
+	exact := true
+	for _, path := range h.Paths {
+		exact = exact && utf8.ValidString(path)
+		object.Paths = append(object.Paths, strings.ToValidUTF8(path, "\uFFFD"))
+		object.PathsB64 = append(object.PathsB64, []byte(path))
+	}
+	if len(h.Paths) > 0 {
+		object.Path = object.Paths[0]
+		if !utf8.ValidString(h.Paths[0]) {
+			object.PathB64 = object.PathsB64[0]
+		}
+	}
+	if exact {
+		object.PathsB64 = nil
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // paths hold "&"
+	err := encoder.Encode(object)
+	return bytes.TrimSpace(out.Bytes()), err
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (h *Hit) UnmarshalJSON(data []byte) error {
+	var object hitJSON
+	if err := json.Unmarshal(data, &object); err != nil {
+		return err
+	}
+	*h = Hit(object.plainHit)
+	h.Paths = object.Paths
+	for i, path := range object.PathsB64 {
+		h.Paths[i] = string(path)
+	}
+	return nil
+}

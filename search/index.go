@@ -1,0 +1,205 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"shoebox/search/query"
+)
+
+// Index is an index that this process holds: it alone projects into it, and
+// with Serve answers for everybody. It is a Searcher.
+type Index struct {
+	dir        string
+	lock       *os.File
+	projecting chan struct{} // holds one token while a projection runs
+
+	mu   sync.RWMutex // shared while live is used, exclusive to change it
+	live *generation  // nil: what is on disk has to be built again first
+
+	built atomic.Int64 // photos in the generation that is being built
+}
+
+// OpenWriter takes hold of the index in dir, making an empty one if there is
+// none. ErrLocked: another process holds it, and projects (CatchUp asks it to).
+// A damaged or outdated index is opened all the same; the next Project builds
+// it again, and until then searches answer ErrBuilding.
+func OpenWriter(dir string) (*Index, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := lockForWriting(dir)
+	if err != nil {
+		return nil, err
+	}
+	ix := &Index{dir: dir, lock: lock, projecting: make(chan struct{}, 1)}
+	if err := ix.openLive(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err := ix.sweep(); err != nil {
+		return nil, errors.Join(err, ix.Close())
+	}
+	return ix, nil
+}
+
+// openLive opens the current generation, or makes the first.
+func (ix *Index) openLive() error {
+	path, err := currentGeneration(ix.dir)
+	if errors.Is(err, ErrNoIndex) {
+		next, err := ix.createNext()
+		if err != nil {
+			return err
+		}
+		return ix.replaceLive(next)
+	}
+	if err == nil && ix.markedDamaged() {
+		err = damaged(path, "a search could not read it")
+	}
+	if err == nil {
+		ix.live, err = openGeneration(path, false)
+	}
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrOutdated) {
+		slog.Warn("the search index has to be built again", "cause", err)
+		return nil
+	}
+	return err
+}
+
+const (
+	currentLink      = "current"
+	generationPrefix = "gen-"
+	// damagedMark is a file: a search met damage that opening does not show.
+	damagedMark = "damaged"
+)
+
+// currentGeneration is the folder of the generation to search.
+func currentGeneration(dir string) (string, error) {
+	name, err := os.Readlink(filepath.Join(dir, currentLink))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%w in %s: shoebox index DIR makes one", ErrNoIndex, dir)
+	case err != nil:
+		return "", damaged(dir, err)
+	}
+	return filepath.Join(dir, filepath.Base(name)), nil
+}
+
+// createNext makes an empty generation beside the current one.
+func (ix *Index) createNext() (*generation, error) {
+	number := 0
+	if path, err := currentGeneration(ix.dir); err == nil {
+		number, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(path), generationPrefix))
+	}
+	path := filepath.Join(ix.dir, generationPrefix+strconv.Itoa(number+1))
+	if err := os.RemoveAll(path); err != nil {
+		return nil, err
+	}
+	return createGeneration(path)
+}
+
+// replaceLive makes next the generation that is searched, here and by whoever
+// opens the index from now on, and drops the one before.
+func (ix *Index) replaceLive(next *generation) error {
+	link := filepath.Join(ix.dir, currentLink)
+	if err := os.RemoveAll(link + ".new"); err != nil {
+		return err
+	}
+	if err := os.Symlink(filepath.Base(next.path), link+".new"); err != nil {
+		return err
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		return err
+	}
+	ix.mu.Lock()
+	old := ix.live
+	ix.live = next
+	ix.mu.Unlock()
+	if err := os.Remove(filepath.Join(ix.dir, damagedMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		slog.Warn("the search index will be built once more", "cause", err)
+	}
+	if old != nil {
+		if err := old.close(); err != nil {
+			slog.Warn("closing the search index that was replaced", "cause", err)
+		}
+	}
+	return nil
+}
+
+// sweep removes every generation but the current one: what a swap replaced,
+// and what a process that was killed had begun to build.
+func (ix *Index) sweep() error {
+	current, _ := currentGeneration(ix.dir) // none is kept if that is damaged
+	entries, err := os.ReadDir(ix.dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		path := filepath.Join(ix.dir, entry.Name())
+		if strings.HasPrefix(entry.Name(), generationPrefix) && path != current {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Search implements Searcher.
+func (ix *Index) Search(ctx context.Context, q query.Node, limit int) (Result, error) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	if ix.live == nil {
+		return Result{}, ix.building()
+	}
+	return searchOrMark(ctx, ix.dir, ix.live, q, limit)
+}
+
+// searchOrMark searches a generation and has it built again by the next
+// Project if it turns out to be damaged.
+func searchOrMark(ctx context.Context, dir string, g *generation, q query.Node, limit int) (Result, error) {
+	result, err := g.search(ctx, q, limit)
+	if errors.Is(err, ErrDamaged) {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, damagedMark), []byte(err.Error()), 0o600))
+	}
+	return result, err
+}
+
+func (ix *Index) markedDamaged() bool {
+	_, err := os.Stat(filepath.Join(ix.dir, damagedMark))
+	return err == nil
+}
+
+// Info implements Searcher.
+func (ix *Index) Info(context.Context) (Info, error) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	if ix.live == nil {
+		return Info{}, ix.building()
+	}
+	return ix.live.info()
+}
+
+func (ix *Index) building() error {
+	return fmt.Errorf("%w, %d photos so far: try again in a while", ErrBuilding, ix.built.Load())
+}
+
+// Close lets go of the index. A Serve that still runs must be ended before.
+func (ix *Index) Close() error {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	var err error
+	if ix.live != nil {
+		err = ix.live.close()
+		ix.live = nil
+	}
+	return errors.Join(err, ix.lock.Close())
+}

@@ -1,0 +1,72 @@
+// Package search finds photos by words: a Bleve index of captions, camera
+// names and dates, the projection that keeps it equal to storage's change
+// feed, and the socket over which the process that holds the index answers
+// for everybody.
+//
+// The index can be deleted at any time and is built again from the feed. It
+// never knows what storage does not, and searching never needs a database:
+// all that a result shows is stored in the index.
+//
+// One process at a time holds an index (OpenWriter): it projects and serves.
+// Everybody else asks it over the socket or, when it is not there, opens the
+// index read-only (Open does whichever works). The folder of an index holds
+//
+//	lock      locked exclusively by the holder, shared by readers; in it, the
+//	          path of the holder's socket
+//	current   a link to the generation that is searched
+//	gen-N     a generation: a Bleve index. The next one is built beside it
+//	          and takes its place when it is complete
+//	damaged   if a search met damage: the next projection builds anew
+package search
+
+import (
+	"context"
+	"errors"
+
+	"shoebox/search/query"
+	"shoebox/storage"
+)
+
+// Errors that callers tell apart. They come wrapped, with the folder and what
+// to do.
+var (
+	// ErrNoIndex means that nothing was indexed yet.
+	ErrNoIndex = errors.New("there is no search index yet")
+	// ErrLocked means that another process holds the index.
+	ErrLocked = errors.New("the search index is in use")
+	// ErrDamaged means that the index cannot be read. Project builds it again.
+	ErrDamaged = errors.New("the search index is damaged")
+	// ErrOutdated means that the index has the form of another version of
+	// shoebox. Project builds it again.
+	ErrOutdated = errors.New("the search index was made by another version of shoebox")
+	// ErrBuilding means that a damaged or outdated index is not yet replaced.
+	ErrBuilding = errors.New("the search index is being built again")
+)
+
+// Searcher answers queries. Its methods may be called by many goroutines.
+type Searcher interface {
+	// Search returns the best limit photos and how many match in all. The
+	// order is by relevance, then by photo, so that it is the same each time.
+	Search(ctx context.Context, q query.Node, limit int) (Result, error)
+	// Info says what the index holds.
+	Info(ctx context.Context) (Info, error)
+	Close() error
+}
+
+// Result is the answer to a query.
+type Result struct {
+	Total uint64 // photos that match
+	Hits  []Hit  // the best of them
+}
+
+// Info is what an index holds.
+type Info struct {
+	Photos uint64         `json:"photos"` // that can be found
+	Cursor storage.Cursor `json:"cursor"` // how far the change feed was followed
+}
+
+// Feed is what a projection reads: storage's change feed. A zero cursor is
+// never a Restart.
+type Feed interface {
+	Changes(ctx context.Context, after storage.Cursor, limit int) (storage.Changes, error)
+}

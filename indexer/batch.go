@@ -1,0 +1,184 @@
+package indexer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"shoebox/captioner"
+	"shoebox/storage"
+)
+
+// idleFlush is how long a batch that nothing is being read for waits for
+// the next claim before it goes out incomplete.
+const idleFlush = 20 * time.Millisecond
+
+// batch collects items into batches for the model. Items that need no
+// captioning ride along, in order: a copy is always committed after the
+// photo it is a copy of.
+func (w *Worker) batch(ctx context.Context, items <-chan item, batches chan<- []item) error {
+	var current []item
+	toCaption := 0
+	send := func() error {
+		select {
+		case batches <- current:
+			current, toCaption = nil, 0
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for {
+		var idle <-chan time.Time
+		if len(current) > 0 {
+			idle = time.After(idleFlush)
+		}
+		select {
+		case it, ok := <-items:
+			if !ok {
+				if len(current) > 0 {
+					return send()
+				}
+				return nil
+			}
+			if err := w.dropKnown(ctx, &it); err != nil {
+				return err
+			}
+			current = append(current, it)
+			if it.pixels != nil {
+				toCaption++
+			}
+			if toCaption < captioner.BatchSize && len(current) < maxBatchItems {
+				continue
+			}
+		case <-idle:
+			if w.reading.Load() > 0 {
+				continue // more is on its way
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := send(); err != nil {
+			return err
+		}
+	}
+}
+
+// dropKnown makes an item a mere link when its content is on its way to be
+// captioned already, or was committed after it had been looked up. The
+// order of the two questions matters: commit removes a photo from
+// uncommitted only when storage knows it.
+func (w *Worker) dropKnown(ctx context.Context, it *item) error {
+	if it.pixels == nil {
+		return nil
+	}
+	id := it.result.PhotoID
+	w.mu.Lock()
+	known := w.uncommitted[id]
+	w.mu.Unlock()
+	if !known {
+		captioned, err := w.Queue.CaptionedPhotos(ctx, []storage.PhotoID{id})
+		if err != nil {
+			return fmt.Errorf("look a photo up: %w", err)
+		}
+		known = captioned[id]
+	}
+	if known {
+		it.pixels, it.result.Photo = nil, nil
+		return nil
+	}
+	w.mu.Lock()
+	w.uncommitted[id] = true
+	w.mu.Unlock()
+	return nil
+}
+
+// caption runs the model over each batch.
+func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned chan<- []item) error {
+	for batch := range batches {
+		var todo []*item
+		for i := range batch {
+			if batch[i].pixels != nil {
+				todo = append(todo, &batch[i])
+			}
+		}
+		w.captionItems(todo)
+		select {
+		case captioned <- batch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// captionItems captions items in one call. When the model fails on them,
+// they are tried in halves until the one it fails on is alone.
+func (w *Worker) captionItems(items []*item) {
+	if len(items) == 0 {
+		return
+	}
+	pixels := make([][]byte, len(items))
+	for i, it := range items {
+		pixels[i] = it.pixels
+	}
+	captions, err := w.Captioner.Caption(pixels)
+	switch {
+	case err == nil:
+		for i, it := range items {
+			it.result.Photo.Caption = captions[i]
+			it.captioned = true
+			it.pixels = nil
+		}
+	case len(items) == 1:
+		slog.Error("the model failed on a picture", "file", items[0].result.Claim.Path, "error", err)
+		items[0].result.Photo = nil
+		items[0].result.Failure = &storage.Failure{State: storage.Failed, Code: "model",
+			Text: fmt.Sprintf("the model failed: %v; `shoebox failures --retry` tries again", err)}
+	default:
+		slog.Warn("the model failed on a batch, trying its halves", "pictures", len(items), "error", err)
+		w.captionItems(items[:len(items)/2])
+		w.captionItems(items[len(items)/2:])
+	}
+}
+
+// commit stores each batch in one transaction and frees its slots.
+func (w *Worker) commit(ctx context.Context, captioned <-chan []item) error {
+	for batch := range captioned {
+		if err := w.commitBatch(ctx, batch); err != nil {
+			return err
+		}
+		w.slots.Release(int64(len(batch)))
+		w.Committed()
+	}
+	return nil
+}
+
+func (w *Worker) commitBatch(ctx context.Context, batch []item) error {
+	results := make([]storage.Result, 0, len(batch))
+	for _, it := range batch {
+		if it.gone {
+			missing := storage.ScanChanges{Missing: []int64{it.result.Claim.FileID}}
+			if err := w.Queue.ApplyScan(ctx, it.result.Claim.FolderID, missing); err != nil {
+				return fmt.Errorf("record a file that vanished: %w", err)
+			}
+			continue
+		}
+		results = append(results, it.result)
+	}
+	committed, err := w.Queue.Commit(ctx, w.Owner, results)
+	if err != nil {
+		return fmt.Errorf("store %d captions: %w", len(results), err)
+	}
+	if lost := len(results) - committed; lost > 0 {
+		slog.Info("results dropped: the files changed or another worker took them over", "files", lost)
+	}
+	w.mu.Lock()
+	for _, r := range results {
+		delete(w.uncommitted, r.PhotoID)
+	}
+	w.mu.Unlock()
+	w.Progress.add(batch)
+	return nil
+}

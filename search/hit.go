@@ -21,7 +21,7 @@ type Hit struct {
 	Caption string   `json:"caption"`
 	// Unsure says that the model doubts its caption.
 	Unsure bool `json:"unsure"`
-	// Score is the caption's: the mean log-probability of a token, nats.
+	// Score is the caption's (storage.Caption).
 	Score float64 `json:"score"`
 	// TakenAt is RFC 3339, by the camera's clock, with -00:00 for an unknown
 	// offset; empty: unknown.

@@ -171,7 +171,7 @@ type Photo struct {
 // Caption is a sentence about a picture and who wrote it.
 type Caption struct {
 	Text   string
-	Score  float64 // mean log-probability of a token, nats; 0 for a person's
+	Score  float64 // how sure the model is, nats a token, at most 0 (model.json says how it counts); 0 for a person's
 	Unsure bool    // the score is below the model's threshold
 	Model  string  // hash of the model that wrote it
 	// Edited says that a person wrote Text: no model ever replaces it.

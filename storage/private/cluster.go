@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -209,47 +210,92 @@ func (c *cluster) checkVersion(major string) error {
 }
 
 // endLeftover deals with a server whose supervisor died. It was told to stop
-// then; it is told again, and waited for. If the process ID that it left behind
-// is another program's by now, which would keep PostgreSQL from starting, the
-// file with it goes; PostgreSQL itself takes care of every other case.
+// then; it is told again, and all its processes are waited for. After that the
+// lock files are of no use, and go: where the process that they name is a zombie
+// that nobody buries, as in many containers, or another program by now,
+// PostgreSQL would take it for a server and never start.
 func (c *cluster) endLeftover(ctx context.Context) error {
-	text, err := os.ReadFile(c.pidFile())
-	if errors.Is(err, fs.ErrNotExist) {
+	locks := []string{c.pidFile(), filepath.Join(c.data(), ".s.PGSQL."+portName+".lock")}
+	if !slices.ContainsFunc(locks, exists) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 1 {
-		return nil
-	}
-	running, ours := c.runsHere(pid)
-	if running && !ours {
-		return ignore(os.Remove(c.pidFile()), fs.ErrNotExist)
-	}
-	for begun := time.Now(); ours; _, ours = c.runsHere(pid) {
-		if err := ignore(syscall.Kill(pid, syscall.SIGINT), syscall.ESRCH); err != nil {
+	server, _ := c.readPidFile()
+	for begun := time.Now(); ; sleep(ctx, 20*time.Millisecond) {
+		running, err := c.serverProcesses()
+		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil || time.Since(begun) > stopLimit {
-			return fmt.Errorf("a PostgreSQL server (process %d) that lost its supervisor still runs in %s; end it with `kill -QUIT %d`", pid, c.data(), pid)
+		if len(running) == 0 {
+			break
 		}
-		sleep(ctx, 50*time.Millisecond)
+		if ctx.Err() != nil || time.Since(begun) > stopLimit {
+			return fmt.Errorf("processes %d of a PostgreSQL server that lost its supervisor still run in %s; end them with `kill -QUIT`", running, c.data())
+		}
+		if slices.Contains(running, server) {
+			if err := ignore(syscall.Kill(server, syscall.SIGINT), syscall.ESRCH); err != nil {
+				return err
+			}
+		}
+	}
+	for _, path := range locks {
+		if err := ignore(os.Remove(path), fs.ErrNotExist); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// runsHere reports whether a process runs, and whether it is a server on this
-// cluster: those work inside their cluster's folder.
-func (c *cluster) runsHere(pid int) (running, ours bool) {
-	works, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
-	if err != nil {
-		return false, false
-	}
+// serverProcesses lists the processes of a server on this cluster: it and all
+// its children work inside the cluster's folder.
+func (c *cluster) serverProcesses() ([]int, error) {
 	data, err := os.Stat(c.data())
-	return true, err == nil && os.SameFile(works, data)
+	if err != nil {
+		return nil, err
+	}
+	processes, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for _, process := range processes {
+		pid, err := strconv.Atoi(process.Name())
+		if err != nil {
+			continue
+		}
+		// The processes of other users cannot be looked into, and are none of
+		// ours; nor can zombies, which work nowhere.
+		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if err != nil || !strings.HasPrefix(filepath.Base(program), "postgres") {
+			continue
+		}
+		works, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+		if err == nil && os.SameFile(works, data) {
+			found = append(found, pid)
+		}
+	}
+	return found, nil
+}
+
+// readPidFile returns the process ID and the state ("starting", "ready",
+// "stopping") that the server last wrote down; nothing where it did not.
+func (c *cluster) readPidFile() (pid int, state string) {
+	text, err := os.ReadFile(c.pidFile())
+	if err != nil {
+		return 0, ""
+	}
+	lines := strings.Split(string(text), "\n")
+	if pid, err = strconv.Atoi(strings.TrimSpace(lines[0])); err != nil {
+		return 0, ""
+	}
+	if len(lines) >= 8 {
+		state = strings.TrimSpace(lines[7])
+	}
+	return pid, state
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func ignore(err, harmless error) error {
@@ -268,8 +314,15 @@ const (
 	answersReady
 )
 
-// ping asks the server for a connection.
+// ping asks the server for a connection, once it says that it is ready: before,
+// it would fill its log with refusals.
 func (c *cluster) ping(ctx context.Context) answer {
+	switch _, state := c.readPidFile(); state {
+	case "":
+		return answersNothing
+	case "starting", "stopping":
+		return answersStarting
+	}
 	host, held, err := c.socketHost()
 	if err != nil {
 		return answersNothing

@@ -20,9 +20,6 @@ const (
 	// one after another share one.
 	grace = 3 * time.Second
 
-	// leftoverLimit is how long a server of a dead supervisor may take to go.
-	leftoverLimit = 10 * time.Second
-
 	// stopLimit is how long a shutdown may take before the server is told to
 	// drop everything, which costs the next start a recovery.
 	stopLimit = 25 * time.Second
@@ -38,7 +35,8 @@ var serverSettings = []string{
 	"max_connections=100",
 	"shared_buffers=96MB",
 	"max_wal_size=512MB",
-	"wal_level=minimal", // nobody replicates from this server
+	"recovery_init_sync_method=syncfs", // one call instead of a thousand: 0.1 s instead of 2 to 4
+	"wal_level=minimal",                // nobody replicates from this server
 	"max_wal_senders=0",
 	"max_logical_replication_workers=0",
 	"max_parallel_workers_per_gather=0", // the cores are for the model
@@ -55,8 +53,7 @@ func SupervisorMain() {
 	if len(os.Args) < 2 || os.Args[1] != SupervisorCommand {
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if err := Supervise(ctx, os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -165,16 +162,7 @@ func (c *cluster) start(ctx context.Context) (*process, error) {
 	if err := c.endLeftover(ctx); err != nil {
 		return nil, err
 	}
-	for begun := time.Now(); ; sleep(ctx, 200*time.Millisecond) {
-		_, err := os.Stat(c.pidFile())
-		leftover := err == nil
-		p, err := c.launch(ctx)
-		// The children of a server that was killed may need a moment to be
-		// gone, and until then no other can start.
-		if err == nil || !leftover || ctx.Err() != nil || time.Since(begun) > leftoverLimit {
-			return p, err
-		}
-	}
+	return c.launch(ctx)
 }
 
 // process is a running server.
@@ -184,7 +172,7 @@ type process struct {
 	err   error         // why; set before ended is closed
 }
 
-// launch tries once to run the server.
+// launch runs the server.
 func (c *cluster) launch(ctx context.Context) (*process, error) {
 	log, err := openLog(c.logPath())
 	if err != nil {

@@ -1,9 +1,12 @@
 package indexer
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"shoebox/captioner"
@@ -103,7 +106,18 @@ func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned c
 				todo = append(todo, &batch[i])
 			}
 		}
-		w.captionItems(todo)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := w.captionBatch(ctx, todo); err != nil {
+			return err
+		}
+		// What has been captioned goes on even when the time is up.
+		select {
+		case captioned <- batch:
+			continue
+		default:
+		}
 		select {
 		case captioned <- batch:
 		case <-ctx.Done():
@@ -113,12 +127,54 @@ func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned c
 	return nil
 }
 
+// captionBatch captions what no other worker has captioned meanwhile. A
+// model that fails on every picture, and on a plain grey one too, ends the
+// run: that says nothing about the files.
+func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
+	items, err := w.stillUnknown(ctx, items)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	w.captionItems(items)
+	for _, it := range items {
+		if it.captioned {
+			return nil
+		}
+	}
+	size := w.Captioner.Size()
+	grey := bytes.Repeat([]byte{128}, size.Width*size.Height*3)
+	if _, err := w.Captioner.Caption([][]byte{grey}); err != nil {
+		return fmt.Errorf("the model fails on every picture, try again with more memory or `shoebox doctor`: %w", err)
+	}
+	return nil
+}
+
+// stillUnknown turns items whose content another worker has captioned by now
+// into links and returns the others.
+func (w *Worker) stillUnknown(ctx context.Context, items []*item) ([]*item, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	ids := make([]storage.PhotoID, len(items))
+	for i, it := range items {
+		ids[i] = it.result.PhotoID
+	}
+	known, err := w.Queue.CaptionedPhotos(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look photos up: %w", err)
+	}
+	return slices.DeleteFunc(items, func(it *item) bool {
+		if !known[it.result.PhotoID] {
+			return false
+		}
+		it.pixels, it.result.Photo = nil, nil
+		return true
+	}), nil
+}
+
 // captionItems captions items in one call. When the model fails on them,
 // they are tried in halves until the one it fails on is alone.
 func (w *Worker) captionItems(items []*item) {
-	if len(items) == 0 {
-		return
-	}
 	pixels := make([][]byte, len(items))
 	for i, it := range items {
 		pixels[i] = it.pixels
@@ -156,11 +212,14 @@ func (w *Worker) commit(ctx context.Context, captioned <-chan []item) error {
 }
 
 func (w *Worker) commitBatch(ctx context.Context, batch []item) error {
+	ctx, cancel := outlive(ctx, commitLimit)
+	defer cancel()
 	results := make([]storage.Result, 0, len(batch))
 	for _, it := range batch {
 		if it.gone {
 			missing := storage.ScanChanges{Missing: []int64{it.result.Claim.FileID}}
-			if err := w.Queue.ApplyScan(ctx, it.result.Claim.FolderID, missing); err != nil {
+			err := w.Queue.ApplyScan(ctx, it.result.Claim.FolderID, missing)
+			if err != nil && !errors.Is(err, storage.ErrUnknownFolder) {
 				return fmt.Errorf("record a file that vanished: %w", err)
 			}
 			continue

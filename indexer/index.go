@@ -37,11 +37,16 @@ type Scanned struct {
 // does not stop the others. skip is an absolute path that is never walked.
 func Scan(ctx context.Context, store Store, dirs []string, skip string) ([]Scanned, error) {
 	var all []Scanned
+	seen := make(map[string]bool)
 	for _, dir := range dirs {
 		path, err := filepath.Abs(dir)
 		if err != nil {
 			return all, err
 		}
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
 		folder, err := store.AddFolder(ctx, path)
 		if err != nil {
 			return all, err

@@ -3,11 +3,14 @@ package indexer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"shoebox/storage"
 )
@@ -27,8 +30,15 @@ func machine() string {
 	host, _ := os.Hostname()
 	id, _ := os.ReadFile("/etc/machine-id")
 	namespace, _ := os.Readlink("/proc/self/ns/pid")
-	return strings.Join([]string{host, strings.TrimSpace(string(id)), namespace}, "|")
+	// Machines cloned from one image differ in nothing but this. After a
+	// reboot, leases from before end by their TTL.
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.Join([]string{host, strings.TrimSpace(string(id)), strings.TrimSpace(string(boot)), namespace}, "|")
 }
+
+// errEnded is the answer for a process that has ended but whose parent has
+// not asked for its exit code yet.
+var errEnded = errors.New("the process has ended")
 
 // processStart reads field 22 of /proc/PID/stat (proc(5)): when a process
 // started, in clock ticks since boot.
@@ -44,7 +54,23 @@ func processStart(pid int) (int64, error) {
 	if end < 0 || len(fields) <= afterName {
 		return 0, fmt.Errorf("/proc/%d/stat has an unknown form", pid)
 	}
+	if state := fields[0]; state == "Z" || state == "X" {
+		return 0, errEnded
+	}
 	return strconv.ParseInt(fields[afterName], 10, 64)
+}
+
+// alive reports whether an owner on this machine is still running. One that
+// cannot be looked at (another user's, behind hidepid) counts as alive.
+func alive(owner storage.Owner) bool {
+	started, err := processStart(owner.PID)
+	switch {
+	case err == nil:
+		return started == owner.StartedAt
+	case errors.Is(err, errEnded):
+		return false
+	}
+	return !errors.Is(unix.Kill(owner.PID, 0), unix.ESRCH)
 }
 
 // ReleaseDead takes back the leases of processes of this machine that are
@@ -55,7 +81,7 @@ func ReleaseDead(ctx context.Context, queue Queue, self storage.Owner) error {
 		return fmt.Errorf("list who holds leases: %w", err)
 	}
 	for _, owner := range owners {
-		if started, err := processStart(owner.PID); err == nil && started == owner.StartedAt {
+		if alive(owner) {
 			continue
 		}
 		n, err := queue.ReleaseAll(ctx, owner)

@@ -6,7 +6,9 @@ import (
 	"shoebox/storage"
 )
 
-// Progress counts what one run has done. It is read while workers write.
+// Progress counts the work that one run has done, in files. Results that were
+// dropped, because the file changed or was taken over, count too. It is read
+// while workers write.
 type Progress struct {
 	Captioned   atomic.Int64 // by the model, in this run
 	Linked      atomic.Int64 // copies, moves and rewritten files whose photo had a caption

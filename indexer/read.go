@@ -12,7 +12,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"shoebox/captioner/picture"
+	"shoebox/indexer/scan"
 	"shoebox/storage"
 )
 
@@ -24,8 +27,9 @@ const (
 )
 
 var (
-	errChanging = errors.New("the file kept changing while it was read")
-	errTooLarge = errors.New("the file is too large")
+	errChanging   = errors.New("the file kept changing while it was read")
+	errTooLarge   = errors.New("the file is too large")
+	errNotRegular = errors.New("it is no longer a regular file")
 )
 
 // read turns claims into items until claims is closed.
@@ -50,34 +54,46 @@ func (w *Worker) read(ctx context.Context, claims <-chan storage.Claim, items ch
 func (w *Worker) readFile(ctx context.Context, claim storage.Claim) (item, error) {
 	path := filepath.Join(claim.FolderPath, claim.Path)
 	it := item{result: storage.Result{Claim: claim}}
-	room := max(claim.Size, 1)
-	if room > w.Memory/4 {
-		it.result.Failure = w.tooLarge(claim.Size)
-		return it, nil
-	}
-	if err := w.fileBytes.Acquire(ctx, room); err != nil {
-		return it, err
-	}
-	defer w.fileBytes.Release(room)
-
-	data, err := readStable(ctx, path, w.Memory/4)
+	data, release, err := w.readBounded(ctx, path)
+	defer release()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		it.gone = true
-		return it, nil
+	case err == nil:
+		return it, w.look(ctx, &it, data)
 	case ctx.Err() != nil:
 		return it, ctx.Err()
-	case err != nil:
-		it.result.Failure = w.readFailure(claim, err)
-		return it, nil
+	case !scan.Stands(claim.FolderPath, w.Roots[claim.FolderID]):
+		return it, fmt.Errorf("%s went away while it was read, an unmounted disk? The same command goes on when it is back", claim.FolderPath)
+	case errors.Is(err, fs.ErrNotExist):
+		it.gone = true
+	default:
+		it.result.Failure = readFailure(err)
 	}
-	return it, w.look(ctx, &it, data)
+	return it, nil
 }
 
-func (w *Worker) readFailure(claim storage.Claim, err error) *storage.Failure {
+// readBounded reads a file when there is room for it in the budget. release
+// gives the room back; it is never nil.
+func (w *Worker) readBounded(ctx context.Context, path string) (data []byte, release func(), err error) {
+	release = func() {}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, release, err
+	}
+	room := max(info.Size(), 1)
+	if most := min(w.Memory/4, picture.MaxFileSize); room > most {
+		return nil, release, fmt.Errorf("%w: %d MB are more than the %d MB that a file may have", errTooLarge, room>>20, most>>20)
+	}
+	if err := w.fileBytes.Acquire(ctx, room); err != nil {
+		return nil, release, err
+	}
+	data, err = readStable(ctx, path, room)
+	return data, func() { w.fileBytes.Release(room) }, err
+}
+
+func readFailure(err error) *storage.Failure {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return w.tooLarge(claim.Size)
+		return &storage.Failure{State: storage.Failed, Code: "too-large", Text: err.Error()}
 	case errors.Is(err, errChanging):
 		return &storage.Failure{State: storage.Failed, Code: "changing",
 			Text: err.Error() + "; it is taken up at the next scan after it has come to rest"}
@@ -94,11 +110,6 @@ func cause(err error) error {
 		return pathError.Err
 	}
 	return err
-}
-
-func (w *Worker) tooLarge(size int64) *storage.Failure {
-	return &storage.Failure{State: storage.Failed, Code: "too-large",
-		Text: fmt.Sprintf("%d MB are more than the %d MB that a file may have", size>>20, w.Memory>>22)}
 }
 
 // look hashes and decodes what was read and asks storage whether the photo,
@@ -168,7 +179,7 @@ func decodeFailure(err error) *storage.Failure {
 }
 
 // readStable reads a whole file of at most limit bytes whose size and time
-// are the same before and after.
+// are the same before and after. One that outgrows limit is changing.
 func readStable(ctx context.Context, path string, limit int64) ([]byte, error) {
 	for attempt := 1; ; attempt++ {
 		data, stable, err := readOnce(path, limit)
@@ -188,7 +199,9 @@ func readStable(ctx context.Context, path string, limit int64) ([]byte, error) {
 }
 
 func readOnce(path string, limit int64) (data []byte, stable bool, err error) {
-	file, err := os.Open(path)
+	// Without O_NONBLOCK, a named pipe that took the file's place would be
+	// waited for until somebody wrote to it.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, false, err
 	}
@@ -197,8 +210,11 @@ func readOnce(path string, limit int64) (data []byte, stable bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	if !before.Mode().IsRegular() {
+		return nil, false, errNotRegular
+	}
 	if before.Size() > limit {
-		return nil, false, errTooLarge
+		return nil, false, nil
 	}
 	data = make([]byte, before.Size())
 	n, err := io.ReadFull(file, data)

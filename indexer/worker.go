@@ -3,7 +3,10 @@ package indexer
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +35,10 @@ const (
 	// pollOthers is how often a worker with nothing to claim looks whether
 	// other workers have finished or given something back.
 	pollOthers = 500 * time.Millisecond
-	// finishLimit bounds the work on what is in hand after Ctrl-C.
-	finishLimit = 10 * time.Second
+	// finishLimit bounds the work on what is in hand after Ctrl-C, and
+	// commitLimit the transaction that stores it, which comes on top.
+	finishLimit = 6 * time.Second
+	commitLimit = 3 * time.Second
 )
 
 // Captioner is what the worker needs of captioner.Captioner.
@@ -69,18 +74,21 @@ type Worker struct {
 	Queue     Queue
 	Captioner Captioner
 	Owner     storage.Owner
-	Folders   []int64 // IDs; nil: all
-	Readers   int     // goroutines that read and decode
-	Memory    int64   // bytes that reading and decoding may take together
+	// Roots are the folders to work on, by ID, as they were when they were
+	// scanned: what vanishes with its root was not deleted.
+	Roots   map[int64]fs.FileInfo
+	Readers int   // goroutines that read and decode
+	Memory  int64 // bytes that reading and decoding may take together
 	// Progress counts what has been done; never nil.
 	Progress *Progress
-	// Committed is called after each committed batch.
+	// Committed is called after each committed batch; never nil.
 	Committed func()
 
 	slots       *semaphore.Weighted // files in hand
 	fileBytes   *semaphore.Weighted // bytes of files being read
 	decodeBytes *semaphore.Weighted // bytes that decoders take
-	reading     atomic.Int64        // claimed files that have not reached the batcher
+	reading     atomic.Int64        // claimed files that the batcher has yet to hear of
+	folders     []int64
 
 	mu          sync.Mutex
 	uncommitted map[storage.PhotoID]bool // sent to be captioned, not committed yet
@@ -105,8 +113,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.fileBytes = semaphore.NewWeighted(w.Memory / 4)
 	w.decodeBytes = semaphore.NewWeighted(w.Memory - w.Memory/4)
 	w.uncommitted = make(map[storage.PhotoID]bool)
+	w.folders = slices.Sorted(maps.Keys(w.Roots))
 
-	work, stopWork := finishContext(ctx)
+	work, stopWork := WithGrace(ctx)
 	defer stopWork()
 	err := w.runStages(ctx, work)
 	w.giveBack(work)
@@ -116,12 +125,16 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// finishContext outlives ctx by finishLimit: taking new work ends with ctx,
-// finishing what is in hand may go on for a while.
-func finishContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishLimit, cancel) })
-	return work, func() { stop(); cancel() }
+// WithGrace returns a context that outlives ctx by a few seconds: taking new
+// work ends with ctx, finishing what is in hand may go on for a while.
+func WithGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+	return outlive(ctx, finishLimit)
+}
+
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 func (w *Worker) runStages(take, work context.Context) error {
@@ -172,7 +185,7 @@ func (w *Worker) claim(ctx context.Context, claims chan<- storage.Claim) error {
 		if err != nil {
 			return nil // ctx ended
 		}
-		claimed, err := w.Queue.Claim(ctx, w.Owner, w.Folders, n, leaseTTL)
+		claimed, err := w.Queue.Claim(ctx, w.Owner, w.folders, n, leaseTTL)
 		w.slots.Release(int64(n - len(claimed)))
 		if ctx.Err() != nil {
 			return nil // giveBack returns whatever the server had leased
@@ -212,10 +225,14 @@ func (w *Worker) freeSlots(ctx context.Context) (int, error) {
 // waitForOthers is called when nothing can be claimed. It reports done when
 // nothing is pending or leased any more, by this worker or another.
 func (w *Worker) waitForOthers(ctx context.Context) (done bool, err error) {
-	if err := ReleaseDead(ctx, w.Queue, w.Owner); err != nil {
-		return ctx.Err() != nil, err
+	err = ReleaseDead(ctx, w.Queue, w.Owner)
+	if ctx.Err() != nil {
+		return true, nil // what is in hand is finished all the same
 	}
-	counts, err := w.Queue.CountFiles(ctx, w.Folders)
+	if err != nil {
+		return false, err
+	}
+	counts, err := w.Queue.CountFiles(ctx, w.folders)
 	if ctx.Err() != nil {
 		return true, nil
 	}
@@ -252,7 +269,7 @@ func (w *Worker) extendLeases(ctx context.Context, done <-chan struct{}) error {
 
 // giveBack returns leases on files that were claimed but not finished.
 func (w *Worker) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
 	defer cancel()
 	if _, err := w.Queue.ReleaseAll(ctx, w.Owner); err != nil {
 		slog.Warn("leases could not be given back, they end by themselves", "after", leaseTTL, "error", err)

@@ -8,8 +8,13 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io/fs"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,8 +114,10 @@ func (j *job) worker() *Worker {
 	if err != nil {
 		j.t.Fatal(err)
 	}
+	scanned := j.scan()[0]
 	return &Worker{
-		Queue: j.store, Captioner: j.captioner, Owner: owner, Folders: []int64{j.scan()[0].Folder.ID},
+		Queue: j.store, Captioner: j.captioner, Owner: owner,
+		Roots:   map[int64]fs.FileInfo{scanned.Folder.ID: scanned.Root},
 		Readers: 2, Memory: 64 << 20, Progress: &j.progress, Committed: func() {},
 	}
 }
@@ -279,7 +286,7 @@ func TestFilesOfADeadWorkerAreTakenBackAtOnce(t *testing.T) {
 	w := j.worker()
 	dead := w.Owner
 	dead.PID, dead.StartedAt = 1, dead.StartedAt+1 // process 1 lives, but began at another time
-	claims, err := j.store.Claim(t.Context(), dead, w.Folders, 10, time.Hour)
+	claims, err := j.store.Claim(t.Context(), dead, slices.Collect(maps.Keys(w.Roots)), 10, time.Hour)
 	if err != nil || len(claims) != 1 {
 		t.Fatal(claims, err)
 	}
@@ -362,5 +369,71 @@ func TestUnreadableAndOverlargeFilesFailWithTheReason(t *testing.T) {
 	codes := j.codes()
 	if codes["text.jpg"] != "not-a-picture" || codes["huge.tif"] != "too-large" {
 		t.Errorf("failures are %v", codes)
+	}
+}
+
+func TestADiskThatIsUnmountedDuringTheRunStopsItAndDeletesNothing(t *testing.T) {
+	j := newJob(t)
+	const files = 300
+	for n := range files {
+		j.picture(fmt.Sprintf("%d.png", n), shade(n), "")
+	}
+	w := j.worker()
+	away := j.root + ".away"
+	var once sync.Once
+	j.captioner.called = func() {
+		once.Do(func() {
+			if err := errors.Join(os.Rename(j.root, away), os.Mkdir(j.root, 0o755)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "went away") {
+		t.Errorf("the error is %v", err)
+	}
+	counts, err := j.store.CountFiles(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counts.Missing != 0 || counts.Failed != 0 || counts.Done+counts.Pending != files {
+		t.Errorf("without the disk: %+v", counts)
+	}
+	if err := errors.Join(os.Remove(j.root), os.Rename(away, j.root)); err != nil {
+		t.Fatal(err)
+	}
+	j.run()
+	if n := len(j.captions()); n != files {
+		t.Errorf("%d captions in the end, want %d", n, files)
+	}
+}
+
+func TestAModelThatFailsOnEverythingFailsTheRunAndNoFile(t *testing.T) {
+	j := newJob(t)
+	j.captioner.fails = color.RGBA{128, 128, 128, 255} // the grey picture, too
+	for n := range 3 {
+		j.picture(fmt.Sprintf("%d.png", n), j.captioner.fails, fmt.Sprint(n))
+	}
+	if err := j.worker().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "every picture") {
+		t.Errorf("the error is %v", err)
+	}
+	if codes := j.codes(); len(codes) != 0 {
+		t.Errorf("failures are %v, want none", codes)
+	}
+}
+
+func TestAZombieIsDead(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	owner := storage.Owner{PID: cmd.Process.Pid}
+	for deadline := time.Now().Add(10 * time.Second); alive(owner); time.Sleep(10 * time.Millisecond) {
+		if started, err := processStart(owner.PID); err == nil {
+			owner.StartedAt = started
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a process that has ended and was not waited for counts as alive")
+		}
 	}
 }

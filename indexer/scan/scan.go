@@ -3,13 +3,14 @@
 // A scan is idempotent and the only judge of what is new, changed or gone:
 // events of a watcher are hints to scan. It looks at names, sizes and times
 // and never opens a file. Both sides come in byte order of their paths and
-// are merged, so memory does not grow with the folder.
+// are merged, so memory grows with the largest single directory only.
 package scan
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -37,6 +38,7 @@ type Summary struct {
 	Restored  int // back after being missing
 	Missing   int // newly missing
 	Unchanged int
+	Root      fs.FileInfo // what the root is, for Stands
 	// Unreadable are folders and files that could not be looked at; what
 	// is known below them stays as it is.
 	Unreadable []error
@@ -55,44 +57,62 @@ func (p *Problem) Error() string { return fmt.Sprintf("%s: %s", p.Folder, p.Reas
 // root cannot be trusted now, because it is gone or empty: nothing was
 // changed then.
 func Folder(ctx context.Context, store Store, folder storage.Folder, skip func(path string) bool) (Summary, error) {
-	if problem := absent(folder.Path); problem != nil {
-		return Summary{}, errors.Join(problem, store.EndScan(ctx, folder.ID, false))
+	root, problem := look(folder.Path)
+	if problem != nil {
+		return Summary{}, leave(ctx, store, folder, problem)
 	}
 	known, stopKnown := iter.Pull2(store.KnownFiles(ctx, folder.ID))
 	defer stopKnown()
 	disk, stopDisk := iter.Pull2(walk(ctx, folder.Path, skip))
 	defer stopDisk()
-	m := merge{ctx: ctx, store: store, folder: folder, known: known, disk: disk}
+	m := merge{ctx: ctx, store: store, folder: folder, root: root, known: known, disk: disk}
+	m.summary.Root = root
 	if err := m.run(); err != nil {
 		return m.summary, err
 	}
 	return m.summary, store.EndScan(ctx, folder.ID, true)
 }
 
-// absent says why a root cannot be scanned, or returns nil.
-func absent(root string) *Problem {
+// leave records that a root was left alone and returns why.
+func leave(ctx context.Context, store Store, folder storage.Folder, problem *Problem) error {
+	if err := store.EndScan(ctx, folder.ID, false); err != nil {
+		return err
+	}
+	return problem
+}
+
+// look returns what a root is, or says why it cannot be scanned.
+func look(root string) (fs.FileInfo, *Problem) {
 	info, err := os.Stat(root)
 	switch {
 	case err != nil:
-		return &Problem{root, fmt.Sprintf("is not there (%v): an unmounted disk? Nothing was changed", errors.Unwrap(err))}
+		return nil, &Problem{root, fmt.Sprintf("is not there (%v): an unmounted disk? Nothing was changed", errors.Unwrap(err))}
 	case !info.IsDir():
-		return &Problem{root, "is not a folder. Nothing was changed"}
+		return nil, &Problem{root, "is not a folder. Nothing was changed"}
 	}
 	dir, err := os.Open(root)
 	if err != nil {
-		return &Problem{root, fmt.Sprintf("cannot be listed (%v). Nothing was changed", errors.Unwrap(err))}
+		return nil, &Problem{root, fmt.Sprintf("cannot be listed (%v). Nothing was changed", errors.Unwrap(err))}
 	}
 	dir.Close()
-	return nil
+	return info, nil
 }
 
-// merge walks both sides in step. Changes are held back until the disk has
-// shown its first file: a root that is empty now but was not before is an
-// unmounted disk rather than ten thousand deletions.
+// Stands reports whether a root is still the folder it was: a disk that is
+// unmounted leaves an empty folder in its place, and what is missing below
+// that was not deleted.
+func Stands(root string, was fs.FileInfo) bool {
+	now, err := os.Stat(root)
+	return err == nil && os.SameFile(was, now)
+}
+
+// merge walks both sides in step. A root that shows no file now but did
+// before is an unmounted disk rather than ten thousand deletions.
 type merge struct {
 	ctx     context.Context
 	store   Store
 	folder  storage.Folder
+	root    fs.FileInfo
 	known   func() (storage.KnownFile, error, bool)
 	disk    func() (storage.FileStat, error, bool)
 	changes storage.ScanChanges
@@ -108,10 +128,9 @@ func (m *merge) run() error {
 	if err != nil {
 		return err
 	}
-	if !onDisk && isKnown && len(m.summary.Unreadable) == 0 {
-		return errors.Join(
-			&Problem{m.folder.Path, "holds no pictures any more, an unmounted disk? Nothing was changed; `shoebox folders forget` drops a folder that is really gone"},
-			m.store.EndScan(m.ctx, m.folder.ID, false))
+	if !onDisk && isKnown {
+		return leave(m.ctx, m.store, m.folder, &Problem{m.folder.Path,
+			"holds no pictures any more, an unmounted disk? Nothing was changed; `shoebox folders forget` drops a folder that is really gone"})
 	}
 	for onDisk || isKnown {
 		switch {
@@ -190,7 +209,7 @@ func (m *merge) notOnDisk(old storage.KnownFile) {
 }
 
 // isUnreadable reports whether a path is, or lies below, something that
-// could not be looked at. Unreadable places are few.
+// could not be looked at.
 func (m *merge) isUnreadable(path string) bool {
 	for _, err := range m.summary.Unreadable {
 		var u *unreadable
@@ -208,6 +227,10 @@ func (m *merge) isUnreadable(path string) bool {
 func (m *merge) flush(least int) error {
 	if len(m.changes.Upserts)+len(m.changes.Restored)+len(m.changes.Missing) < least {
 		return nil
+	}
+	if len(m.changes.Missing) > 0 && !Stands(m.folder.Path, m.root) {
+		return leave(m.ctx, m.store, m.folder, &Problem{m.folder.Path,
+			"went away while it was scanned, an unmounted disk? The rest was left as it was"})
 	}
 	if err := m.store.ApplyScan(m.ctx, m.folder.ID, m.changes); err != nil {
 		return fmt.Errorf("record what changed in %s: %w", m.folder.Path, err)

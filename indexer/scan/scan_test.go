@@ -82,6 +82,7 @@ func write(t *testing.T, path, content string) {
 
 func check(t *testing.T, got, want Summary) {
 	t.Helper()
+	got.Root = nil
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("the scan saw %+v, want %+v", got, want)
 	}
@@ -143,6 +144,34 @@ func TestARootThatIsGoneOrEmptyChangesNothing(t *testing.T) {
 		}
 		if store.present || store.writes != writes || store.files["a.jpg"].Missing {
 			t.Errorf("%s: storage was changed", name)
+		}
+	}
+}
+
+func TestADiskThatIsUnmountedDuringTheScanDeletesNothing(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "photos")
+	store := &memory{files: map[string]storage.KnownFile{}}
+	for n := range 100 {
+		write(t, filepath.Join(root, fmt.Sprintf("%02d.jpg", n)), "x")
+	}
+	scanned(t, store, root)
+	looked := 0
+	unmount := func(string) bool {
+		if looked++; looked == 10 {
+			if err := errors.Join(os.Rename(root, root+".away"), os.Mkdir(root, 0o755)); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	}
+	_, err := Folder(t.Context(), store, storage.Folder{ID: 1, Path: root}, unmount)
+	var problem *Problem
+	if !errors.As(err, &problem) {
+		t.Errorf("the error is %v", err)
+	}
+	for path, file := range store.files {
+		if file.Missing {
+			t.Errorf("%s counts as deleted", path)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (w *walker) entry(path string, entry fs.DirEntry) bool {
 // folders and nobody took: resource forks, thumbnails, bins.
 func ignored(name string) bool {
 	switch name {
-	case ".DS_Store", "@eaDir", "#recycle", ".thumbnails", "$RECYCLE.BIN":
+	case ".DS_Store", "@eaDir", "#recycle", ".thumbnails", "$RECYCLE.BIN", "lost+found":
 		return true
 	}
 	return strings.HasPrefix(name, "._") || strings.HasPrefix(name, ".trash") || strings.HasPrefix(name, ".Trash")

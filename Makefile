@@ -1,0 +1,64 @@
+# The two commands for a fresh machine (Linux x86-64; Go, a C compiler,
+# Python 3 with pip and venv, git, make):
+#
+#   make index PHOTOS=~/Pictures
+#   make test
+
+SHELL  := /bin/bash
+PHOTOS ?= testdata/photos
+
+BUILD   := $(CURDIR)/.build
+VENV    := $(BUILD)/venv
+PYTHON  := $(VENV)/bin/python
+LINT    := $(BUILD)/bin/golangci-lint
+LINT_VERSION := v2.6.2
+
+.DEFAULT_GOAL := help
+.PHONY: help build index test test-go test-train lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## bin/shoebox
+	go build -o bin/shoebox ./cmd/shoebox
+
+# Through the environment, so that a folder's name may hold anything. Photos
+# that failed (exit code 3) are listed and do not fail the target.
+index: export PHOTOS := $(PHOTOS)
+index: build ## caption and index PHOTOS (default: the sample photos)
+	@bin/shoebox index "$${PHOTOS/#\~/$$HOME}" || [ $$? -eq 3 ]
+
+test: lint test-go test-train ## every test and the linters
+
+# One runtime (ONNX Runtime, Postgres) for all tests, fetched once. Root's
+# Postgres runs as another user, who cannot enter a checkout below /root.
+RUNTIME := $(if $(filter 0,$(shell id -u)),/var/cache/shoebox/runtime,$(BUILD)/runtime)
+test-go: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
+test-go: build
+	@mkdir -p $(BUILD)
+	bin/shoebox setup
+	@go test -race -v -timeout 20m ./... 2>&1 | tee $(BUILD)/go-test.log | grep -vE '^(=== (RUN|PAUSE|CONT|NAME)|\s*--- PASS|PASS$$)'; \
+		exit $${PIPESTATUS[0]}
+
+test-train: $(VENV)/done
+	@mkdir -p $(BUILD)
+	@$(PYTHON) -m pytest -q -rs train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
+
+lint: $(VENV)/done $(LINT)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(LINT) run ./...
+	$(VENV)/bin/ruff check train
+	$(VENV)/bin/ruff format --check train
+
+clean: ## forget everything that was built or fetched for building
+	rm -rf bin $(BUILD)
+
+# PyTorch as PyPI ships it is a CUDA build: 5.7 GB with its companions.
+$(VENV)/done: train/requirements.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	@touch $@
+
+$(LINT):
+	GOBIN=$(BUILD)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+

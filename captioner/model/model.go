@@ -1,0 +1,133 @@
+// Package model holds the captioning model that shoebox ships, embedded in
+// the binary, and opens another one from a folder of the same layout.
+//
+// It only reads and checks the files that train/export.py wrote; it never
+// runs the network (captioner/onnx does) and never changes an artifact.
+package model
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// formatVersion is the layout of the artifact that this shoebox reads.
+const formatVersion = 1
+
+//go:embed model.onnx vocabulary.txt model.json
+var shipped embed.FS
+
+// Artifact is a model ready to be run.
+type Artifact struct {
+	Info
+	ONNX       []byte   // the graph: pixels -> tokens, score (train/export.py)
+	Vocabulary []string // word of each token id
+	// Hash names this model in photos' rows: the SHA-256 of the hashes of
+	// graph and vocabulary, hexadecimal.
+	Hash string
+}
+
+// Info is what model.json says. Fields that only people read (training data,
+// metrics, times) are not repeated here.
+type Info struct {
+	FormatVersion int    `json:"format_version"`
+	Name          string `json:"name"`
+	Input         struct {
+		Width  int `json:"width"`
+		Height int `json:"height"`
+	} `json:"input"`
+	SpecialIDs struct {
+		Pad int64 `json:"pad"`
+		BOS int64 `json:"bos"`
+		EOS int64 `json:"eos"`
+		Unk int64 `json:"unk"`
+	} `json:"special_ids"`
+	MaxLength        int      `json:"max_length"`   // tokens, the last one <eos>
+	UnsureBelow      *float64 `json:"unsure_below"` // score, nats a token
+	VocabularySHA256 string   `json:"vocabulary_sha256"`
+	ONNXSHA256       string   `json:"onnx_sha256"`
+}
+
+// Shipped returns the model inside this binary.
+func Shipped() (Artifact, error) {
+	a, err := read(shipped)
+	if err != nil {
+		return Artifact{}, fmt.Errorf("the model inside this binary is damaged, build it again: %w", err)
+	}
+	return a, nil
+}
+
+// Open reads the model in a folder. A file that is missing, of another
+// format or that does not match its hash is an error; nothing is guessed.
+func Open(dir string) (Artifact, error) {
+	a, err := read(os.DirFS(dir))
+	if err != nil {
+		return Artifact{}, fmt.Errorf("model in %s: %w", dir, err)
+	}
+	return a, nil
+}
+
+func read(files fs.FS) (Artifact, error) {
+	var a Artifact
+	text, err := fs.ReadFile(files, "model.json")
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(text, &a.Info); err != nil {
+		return a, fmt.Errorf("model.json: %w", err)
+	}
+	if a.FormatVersion != formatVersion {
+		return a, fmt.Errorf("model.json: format %d, this shoebox reads format %d", a.FormatVersion, formatVersion)
+	}
+	if a.ONNX, err = readChecked(files, "model.onnx", a.ONNXSHA256); err != nil {
+		return a, err
+	}
+	vocabulary, err := readChecked(files, "vocabulary.txt", a.VocabularySHA256)
+	if err != nil {
+		return a, err
+	}
+	a.Vocabulary = strings.Split(strings.TrimSuffix(string(vocabulary), "\n"), "\n")
+	sum := sha256.Sum256([]byte(a.ONNXSHA256 + a.VocabularySHA256))
+	a.Hash = hex.EncodeToString(sum[:])
+	return a, a.check()
+}
+
+func readChecked(files fs.FS, name, want string) ([]byte, error) {
+	data, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	if got := hex.EncodeToString(sum[:]); got != want {
+		return nil, fmt.Errorf("%s: its SHA-256 is %s, model.json says %s", name, got, want)
+	}
+	return data, nil
+}
+
+// check refuses numbers that the rest of the program could not work with.
+func (a *Artifact) check() error {
+	words := int64(len(a.Vocabulary))
+	for name, id := range map[string]int64{
+		"pad": a.SpecialIDs.Pad, "bos": a.SpecialIDs.BOS, "eos": a.SpecialIDs.EOS, "unk": a.SpecialIDs.Unk,
+	} {
+		if id < 0 || id >= words {
+			return fmt.Errorf("model.json: special id %s = %d, the vocabulary has %d words", name, id, words)
+		}
+	}
+	if a.Input.Width < 1 || a.Input.Width > 2048 || a.Input.Height < 1 || a.Input.Height > 2048 {
+		return fmt.Errorf("model.json: input of %dx%d pixels, want 1 to 2048", a.Input.Width, a.Input.Height)
+	}
+	if a.UnsureBelow == nil {
+		return errors.New("model.json: unsure_below is missing")
+	}
+	if a.MaxLength < 1 || a.MaxLength > 1000 {
+		return fmt.Errorf("model.json: max_length %d, want 1 to 1000", a.MaxLength)
+	}
+	return nil
+}

@@ -7,11 +7,12 @@
 SHELL  := /bin/bash
 PHOTOS ?= testdata/photos
 
-BUILD   := $(CURDIR)/.build
+# Relative, because make splits at spaces.
+BUILD   := .build
 VENV    := $(BUILD)/venv
 PYTHON  := $(VENV)/bin/python
-LINT    := $(BUILD)/bin/golangci-lint
 LINT_VERSION := v2.6.2
+LINT    := $(BUILD)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
 .PHONY: help build index test test-go test-train lint clean
@@ -20,19 +21,19 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## bin/shoebox
-	go build -o bin/shoebox ./cmd/shoebox
+	go build -buildvcs=false -o bin/shoebox ./cmd/shoebox
 
 # Through the environment, so that a folder's name may hold anything. Photos
 # that failed (exit code 3) are listed and do not fail the target.
-index: export PHOTOS := $(PHOTOS)
+index: export PHOTOS := $(value PHOTOS)
 index: build ## caption and index PHOTOS (default: the sample photos)
-	@bin/shoebox index "$${PHOTOS/#\~/$$HOME}" || [ $$? -eq 3 ]
+	@bin/shoebox index -- "$${PHOTOS/#\~\//$$HOME/}" || [ $$? -eq 3 ]
 
 test: lint test-go test-train ## every test and the linters
 
 # One runtime (ONNX Runtime, Postgres) for all tests, fetched once. Root's
 # Postgres runs as another user, who cannot enter a checkout below /root.
-RUNTIME := $(if $(filter 0,$(shell id -u)),/var/cache/shoebox/runtime,$(BUILD)/runtime)
+RUNTIME := $(if $(filter 0,$(shell id -u)),/var/cache/shoebox/runtime,$(CURDIR)/.build/runtime)
 test-go: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
 test-go: build
 	@mkdir -p $(BUILD)
@@ -42,13 +43,14 @@ test-go: build
 
 test-train: $(VENV)/done
 	@mkdir -p $(BUILD)
-	@$(PYTHON) -m pytest -q -rs train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
+	@$(PYTHON) -m pytest -v train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
 
 lint: $(VENV)/done $(LINT)
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@unformatted=$$(gofmt -l captioner cmd indexer migrations search storage); \
+		test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(LINT) run ./...
-	$(VENV)/bin/ruff check train
-	$(VENV)/bin/ruff format --check train
+	$(VENV)/bin/ruff check train .ci testdata captioner
+	$(VENV)/bin/ruff format --check --config train/pyproject.toml train .ci testdata captioner
 
 clean: ## forget everything that was built or fetched for building
 	rm -rf bin $(BUILD)
@@ -60,5 +62,5 @@ $(VENV)/done: train/requirements.txt
 	@touch $@
 
 $(LINT):
-	GOBIN=$(BUILD)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	GOBIN="$(CURDIR)/$(dir $@)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 

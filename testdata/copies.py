@@ -8,12 +8,27 @@ import sys
 from pathlib import Path
 
 
+def quantisers(photo: bytes) -> list[int]:
+    """Where the 8-bit quantiser tables of a JPEG begin; the thumbnail's, in an APP segment, are skipped."""
+    tables, at = [], 2
+    while photo[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(photo[at + 2 : at + 4], "big")
+        if photo[at + 1] == 0xDB:
+            tables += range(at + 5, end, 65)
+        at = end
+    return tables
+
+
 def altered(photo: bytes, number: int) -> bytes:
-    """A JPEG with other quantisers for its five lowest frequencies: one of 1,024, by number."""
+    """A JPEG with other quantisers for its lowest frequencies: one of 1,024, by number.
+
+    These are the ones that a picture shrunk to 224 pixels still shows: the mean
+    of brightness and colour, and the three slowest waves of brightness.
+    """
     data = bytearray(photo)
-    table = data.index(b"\xff\xdb") + 5  # behind marker, length and table number
-    for place in range(1, 6):
-        data[table + place] = min(data[table + place] + (number & 3), 255)
+    brightness, colour = quantisers(photo)[:2]
+    for place in (brightness, colour, brightness + 1, brightness + 2, brightness + 4):
+        data[place] = min(data[place] + (number & 3), 255)
         number >>= 2
     return bytes(data)
 

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestAFullDiskStopsTheRunAndLosesNothing fills the disk of the data folder,
+// which is a small file system of its own.
+func TestAFullDiskStopsTheRunAndLosesNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	l := newTestLibrary(t)
+	disk := filepath.Dir(l.data)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=200m,mode=0755"); err != nil {
+		t.Skipf("needs to mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	root := t.TempDir()
+	const photos = 60
+	writeLibrary(t, root, photos)
+	l.must(exitDone, "status") // makes the database
+
+	ballast := filepath.Join(disk, "ballast")
+	fill(t, ballast)
+	out := l.run("index", root)
+	if out.code != exitFailed || !strings.Contains(out.stderr, "No space left on device") && !strings.Contains(out.stderr, "no space left on device") {
+		t.Errorf("with a full disk: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	l.must(exitDone, "index", root)
+	l.checkWhole(photos)
+}
+
+// fill writes a file until the disk is full.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, size := range []int{1 << 20, 4 << 10, 1} {
+		block := make([]byte, size)
+		for err = nil; err == nil; {
+			_, err = file.Write(block)
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+}

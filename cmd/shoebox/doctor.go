@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdruntime "runtime"
+
+	"github.com/spf13/cobra"
+
+	"shoebox/captioner"
+	"shoebox/cmd/shoebox/runtime"
+	"shoebox/search"
+)
+
+func newDoctor(s *settings) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check everything the other commands need and say what to do about it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			bad := 0
+			for _, check := range checks(cmd.Context(), s) {
+				if !check.OK {
+					bad++
+				}
+				if err := printCheck(cmd, check, asJSON); err != nil {
+					return err
+				}
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d of these checks failed", bad)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+// checks looks at everything; what needs a part that is missing is left out.
+func checks(ctx context.Context, s *settings) []runtime.Check {
+	all := []runtime.Check{
+		runtime.CheckPlatform(), runtime.CheckData(s.data), runtime.CheckDisk(s.data), runtime.CheckONNXRuntime(s.data),
+	}
+	if s.databaseURL == "" {
+		all = append(all, runtime.CheckPostgres(ctx, s.data), runtime.CheckServerUser(s.data))
+	}
+	all = append(all, runtime.CheckPip(ctx, s.data))
+	found, _ := runtime.Find(s.data)
+	if found.ONNXRuntime != "" {
+		all = append(all, checkModel(found.ONNXRuntime))
+	}
+	if found.PostgresBin != "" || s.databaseURL != "" {
+		all = append(all, checkDatabase(ctx, s))
+	}
+	return append(all, checkIndex(ctx, s))
+}
+
+func checkModel(library string) runtime.Check {
+	check := runtime.Check{Name: "model"}
+	c, err := captioner.Open(captioner.Config{Library: library, Threads: stdruntime.NumCPU()})
+	if err != nil {
+		check.Detail, check.Advice = err.Error(), "build shoebox again, or name another library with SHOEBOX_ONNXRUNTIME"
+		return check
+	}
+	defer c.Close()
+	check.OK, check.Detail = true, fmt.Sprintf("%s (%.12s)", c.Name(), c.Hash())
+	return check
+}
+
+func checkDatabase(ctx context.Context, s *settings) runtime.Check {
+	check := runtime.Check{Name: "database"}
+	library, err := openLibrary(ctx, s, io.Discard)
+	if err != nil {
+		check.Detail, check.Advice = err.Error(), "if DATABASE_URL is set: see that it is right and that the server runs"
+		return check
+	}
+	defer library.Close()
+	counts, err := library.CountFiles(ctx, nil)
+	if err != nil {
+		check.Detail, check.Advice = err.Error(), "see the server's log"
+		return check
+	}
+	check.OK, check.Detail = true, fmt.Sprintf("%d files captioned, %d waiting", counts.Done, counts.Pending+counts.Leased)
+	return check
+}
+
+func checkIndex(ctx context.Context, s *settings) runtime.Check {
+	check := runtime.Check{Name: "search index"}
+	index, err := search.Open(ctx, indexDir(s))
+	if errors.Is(err, search.ErrNoIndex) {
+		check.OK, check.Detail = true, "nothing is indexed yet"
+		return check
+	}
+	if err != nil {
+		check.Detail, check.Advice = err.Error(), "`shoebox index` builds it again from the database"
+		return check
+	}
+	defer index.Close()
+	info, err := index.Info(ctx)
+	if err != nil {
+		check.Detail, check.Advice = err.Error(), "`shoebox index` builds it again from the database"
+		return check
+	}
+	check.OK, check.Detail = true, fmt.Sprintf("%d photos", info.Photos)
+	return check
+}
+
+// checkLine is a line of `doctor --json`.
+type checkLine struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Advice string `json:"advice,omitempty"`
+}
+
+func printCheck(cmd *cobra.Command, c runtime.Check, asJSON bool) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), checkLine(c))
+	}
+	verdict := "ok   "
+	if !c.OK {
+		verdict = "WRONG"
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s: %s\n", verdict, c.Name, c.Detail)
+	if err == nil && c.Advice != "" {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "       %s\n", c.Advice)
+	}
+	return err
+}

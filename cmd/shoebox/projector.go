@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"shoebox/search"
+)
+
+// projectEvery is the pause between projections while captions come in.
+// Bleve is fastest in large batches, and nobody searches within seconds.
+const projectEvery = 3 * time.Second
+
+// indexDir is where the search index of a data folder is.
+func indexDir(s *settings) string { return filepath.Join(s.data, "search") }
+
+// projector keeps the search index in step with the database while a
+// command works, and answers other processes' searches meanwhile. When
+// another process holds the index, that one does both.
+type projector struct {
+	dir   string
+	feed  search.Feed
+	index *search.Index // nil: another process holds it
+
+	wake      chan struct{}
+	stopServe context.CancelFunc
+	serving   sync.WaitGroup
+}
+
+func newProjector(s *settings, feed search.Feed) (*projector, error) {
+	p := &projector{dir: indexDir(s), feed: feed, wake: make(chan struct{}, 1), stopServe: func() {}}
+	index, err := search.OpenWriter(p.dir)
+	if errors.Is(err, search.ErrLocked) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.index = index
+	ctx, stop := context.WithCancel(context.Background())
+	p.stopServe = stop
+	p.serving.Add(1)
+	go func() {
+		defer p.serving.Done()
+		if err := index.Serve(ctx, feed); err != nil && ctx.Err() == nil {
+			slog.Warn("other processes cannot search while this one runs", "error", err)
+		}
+	}()
+	return p, nil
+}
+
+// Wake says that there is something to project.
+func (p *projector) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Follow projects after each Wake until done is closed. An error does not
+// stop the captioning: Finish tries again.
+func (p *projector) Follow(ctx context.Context, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-p.wake:
+		}
+		if err := p.Finish(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("search could not be brought up to date", "error", err)
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(projectEvery):
+		}
+	}
+}
+
+// Finish brings the index up to what the database holds now.
+func (p *projector) Finish(ctx context.Context) error {
+	var err error
+	if p.index != nil {
+		_, err = p.index.Project(ctx, p.feed)
+	} else {
+		_, err = search.CatchUp(ctx, p.dir, p.feed)
+	}
+	return err
+}
+
+// Close lets go of the index.
+func (p *projector) Close() error {
+	p.stopServe()
+	p.serving.Wait()
+	if p.index == nil {
+		return nil
+	}
+	return p.index.Close()
+}
+
+// projectNow brings search up to date after a command that changed what it
+// shows.
+func projectNow(ctx context.Context, s *settings, library *library) error {
+	_, err := search.CatchUp(ctx, indexDir(s), library)
+	return err
+}
+
+// indexStatus says what the search index holds and whether it is behind.
+func indexStatus(ctx context.Context, s *settings, library *library) indexReport {
+	index, err := search.Open(ctx, indexDir(s))
+	if err != nil {
+		return indexReport{Problem: err.Error()}
+	}
+	defer index.Close()
+	info, err := index.Info(ctx)
+	if err != nil {
+		return indexReport{Problem: err.Error()}
+	}
+	changes, err := library.Changes(ctx, info.Cursor, 1)
+	if err != nil {
+		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
+	}
+	blockers, err := library.FeedBlockers(ctx)
+	if err != nil {
+		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
+	}
+	report := indexReport{Photos: int(info.Photos), Behind: changes.Restart || len(changes.Items) > 0 || len(blockers) > 0}
+	for _, b := range blockers {
+		report.HeldBackBy = append(report.HeldBackBy, fmt.Sprintf("%s (process %d of the server, since %s)", b.Application, b.PID, b.Since.Local().Format("15:04:05")))
+	}
+	return report
+}

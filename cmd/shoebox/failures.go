@@ -15,12 +15,7 @@ func newFailures(s *settings) *cobra.Command {
 		Use:   "failures",
 		Short: "List files without a caption, why, and since when",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			library, err := openLibrary(cmd.Context(), s, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer library.Close()
+		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
 			if retry {
 				n, err := library.RetryFailures(cmd.Context())
 				if err != nil {
@@ -39,7 +34,7 @@ func newFailures(s *settings) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.Flags().BoolVar(&retry, "retry", false, "put them back in the queue")

@@ -16,12 +16,7 @@ func newFolders(s *settings) *cobra.Command {
 		Use:   "folders",
 		Short: "List the folders that are indexed",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			library, err := openLibrary(cmd.Context(), s, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer library.Close()
+		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
 			status, err := library.Status(cmd.Context())
 			if err != nil {
 				return err
@@ -37,7 +32,7 @@ func newFolders(s *settings) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.AddCommand(newForget(s))

@@ -29,18 +29,13 @@ func newIndex(s *settings) *cobra.Command {
 		Use:   "index DIR...",
 		Short: "Caption what is new or changed in folders and bring search up to date",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, dirs []string) error {
-			library, err := openLibrary(cmd.Context(), s, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer library.Close()
+		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, dirs []string) error {
 			// What decoders left behind is collected before the process
 			// outgrows its budget, and not when it has doubled.
 			debug.SetMemoryLimit(memoryBudget)
 			job := indexJob{settings: s, model: model, library: library, cmd: cmd, started: time.Now()}
 			return job.run(cmd.Context(), dirs)
-		},
+		}),
 	}
 	model.register(cmd)
 	return cmd

@@ -62,6 +62,18 @@ func (l *library) Close() {
 	}
 }
 
+// withLibrary makes a command of a function that works on the open library.
+func withLibrary(s *settings, run func(*cobra.Command, *library, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		l, err := openLibrary(cmd.Context(), s, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		return run(cmd, l, args)
+	}
+}
+
 // openLibrary connects to the database. The private one is started and
 // migrated as needed; one that a person runs is only ever migrated by
 // `shoebox migrate`.

@@ -18,12 +18,7 @@ func newStatus(s *settings) *cobra.Command {
 		Use:   "status",
 		Short: "Show folders, counts by state, models and how far search is behind",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			library, err := openLibrary(cmd.Context(), s, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer library.Close()
+		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
 			report, err := statusOf(cmd.Context(), s, library)
 			if err != nil {
 				return err
@@ -32,7 +27,7 @@ func newStatus(s *settings) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), report)
 			}
 			return report.print(cmd.OutOrStdout())
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

@@ -128,7 +128,7 @@ func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned c
 }
 
 // captionBatch captions what no other worker has captioned meanwhile. A
-// model that fails on every picture, and on a plain grey one too, ends the
+// model that fails on several pictures, and on a plain grey one too, ends the
 // run: that says nothing about the files.
 func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
 	items, err := w.stillUnknown(ctx, items)
@@ -136,10 +136,8 @@ func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
 		return err
 	}
 	w.captionItems(items)
-	for _, it := range items {
-		if it.captioned {
-			return nil
-		}
+	if len(items) == 1 || slices.ContainsFunc(items, func(it *item) bool { return it.captioned }) {
+		return nil
 	}
 	size := w.Captioner.Size()
 	grey := bytes.Repeat([]byte{128}, size.Width*size.Height*3)

@@ -45,9 +45,7 @@ func (w *Worker) batch(ctx context.Context, items <-chan item, batches chan<- []
 				}
 				return nil
 			}
-			if err := w.dropKnown(ctx, &it); err != nil {
-				return err
-			}
+			w.linkCopy(&it)
 			current = append(current, it)
 			if it.pixels != nil {
 				toCaption++
@@ -68,33 +66,21 @@ func (w *Worker) batch(ctx context.Context, items <-chan item, batches chan<- []
 	}
 }
 
-// dropKnown makes an item a mere link when its content is on its way to be
-// captioned already, or was committed after it had been looked up. The
-// order of the two questions matters: commit removes a photo from
+// linkCopy makes an item a mere link when its content is on its way to be
+// captioned already. What was committed since it was looked up is noticed
+// before the model is called (stillUnknown): commit takes a photo out of
 // uncommitted only when storage knows it.
-func (w *Worker) dropKnown(ctx context.Context, it *item) error {
+func (w *Worker) linkCopy(it *item) {
 	if it.pixels == nil {
-		return nil
+		return
 	}
-	id := it.result.PhotoID
 	w.mu.Lock()
-	known := w.uncommitted[id]
-	w.mu.Unlock()
-	if !known {
-		captioned, err := w.Queue.CaptionedPhotos(ctx, []storage.PhotoID{id})
-		if err != nil {
-			return fmt.Errorf("look a photo up: %w", err)
-		}
-		known = captioned[id]
-	}
-	if known {
+	defer w.mu.Unlock()
+	if w.uncommitted[it.result.PhotoID] {
 		it.pixels, it.result.Photo = nil, nil
-		return nil
+		return
 	}
-	w.mu.Lock()
-	w.uncommitted[id] = true
-	w.mu.Unlock()
-	return nil
+	w.uncommitted[it.result.PhotoID] = true
 }
 
 // caption runs the model over each batch.

@@ -1,4 +1,5 @@
-// Package captioner writes a sentence about a picture.
+// Package captioner writes a sentence about a picture, and says what else it
+// may show.
 //
 // It joins the parts below it: picture turns a file's bytes into the pixels
 // that the model sees, model is what was trained, onnx runs it. It never
@@ -7,7 +8,6 @@ package captioner
 
 import (
 	"fmt"
-	"math"
 
 	"shoebox/captioner/model"
 	"shoebox/captioner/onnx"
@@ -67,7 +67,7 @@ func (c *Captioner) tryOut() error {
 	for i := range grey {
 		grey[i] = 128
 	}
-	_, err := c.Caption([][]byte{grey})
+	_, err := c.Describe([][]byte{grey})
 	return err
 }
 
@@ -85,26 +85,13 @@ func (c *Captioner) Hash() string { return c.artifact.Hash }
 // Caption writes a sentence about each picture: pixels as picture.Decode
 // gives them for Size. The captions are in the order of the pictures.
 func (c *Captioner) Caption(pictures [][]byte) ([]storage.Caption, error) {
-	tokens, err := c.session.Run(pictures)
+	descriptions, err := c.Describe(pictures)
 	if err != nil {
 		return nil, err
 	}
 	captions := make([]storage.Caption, len(pictures))
-	for i := range pictures {
-		text, err := c.sentence(tokens.Row(i))
-		if err != nil {
-			return nil, err
-		}
-		score := float64(tokens.Scores[i])
-		if math.IsNaN(score) || math.IsInf(score, 0) {
-			return nil, fmt.Errorf("the model gives the score %g", score)
-		}
-		captions[i] = storage.Caption{
-			Text:   text,
-			Score:  score,
-			Unsure: score < *c.artifact.UnsureBelow,
-			Model:  c.artifact.Hash,
-		}
+	for i := range descriptions {
+		captions[i] = descriptions[i].Caption
 	}
 	return captions, nil
 }

@@ -1,13 +1,19 @@
 package captioner
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"shoebox/captioner/model"
+	"shoebox/captioner/picture"
 	"shoebox/cmd/shoebox/runtime"
 )
 
@@ -48,7 +54,7 @@ func openShipped(t *testing.T, dir string) (*Captioner, error) {
 func TestAnotherModelIsCheckedBeforeUse(t *testing.T) {
 	whole := func(t *testing.T) string {
 		dir := t.TempDir()
-		for _, name := range []string{"model.onnx", "vocabulary.txt", "model.json"} {
+		for _, name := range []string{"model.onnx", "vocabulary.txt", "words.tsv", "classes.txt", "model.json"} {
 			data, err := os.ReadFile(filepath.Join("model", name))
 			if err != nil {
 				t.Fatal(err)
@@ -75,6 +81,21 @@ func TestAnotherModelIsCheckedBeforeUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	replace := func(t *testing.T, dir, name, text string) {
+		artifact, err := model.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]string{
+			"model.onnx": artifact.SHA256.ONNX, "vocabulary.txt": artifact.SHA256.Vocabulary,
+			"words.tsv": artifact.SHA256.Words, "classes.txt": artifact.SHA256.Classes,
+		}
+		sums[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+		change(t, dir, "sha256", sums)
+	}
 	cases := []struct {
 		name  string
 		spoil func(t *testing.T, dir string)
@@ -86,7 +107,15 @@ func TestAnotherModelIsCheckedBeforeUse(t *testing.T) {
 		{"another vocabulary", func(t *testing.T, dir string) {
 			os.WriteFile(filepath.Join(dir, "vocabulary.txt"), []byte("a\nb\n"), 0o644)
 		}, "vocabulary.txt"},
+		{"other picture words", func(t *testing.T, dir string) {
+			os.WriteFile(filepath.Join(dir, "words.tsv"), []byte("dog\t0.1\tdogs\n"), 0o644)
+		}, "words.tsv"},
+		{"no classes", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "classes.txt")) }, "classes.txt"},
+		{"fewer picture words than the graph has, with their hash", func(t *testing.T, dir string) {
+			replace(t, dir, "words.tsv", "dog\t0.1\tdogs\n")
+		}, "picture words"},
 		{"a format of the future", func(t *testing.T, dir string) { change(t, dir, "format_version", 99) }, "format 99"},
+		{"the format of the past", func(t *testing.T, dir string) { change(t, dir, "format_version", 1) }, "train/export.py"},
 		{"another input size", func(t *testing.T, dir string) {
 			change(t, dir, "input", map[string]int{"width": 100, "height": 100})
 		}, "does not work"},
@@ -106,5 +135,94 @@ func TestAnotherModelIsCheckedBeforeUse(t *testing.T) {
 				t.Errorf("the error is %v, want %q in it", err, tc.says)
 			}
 		})
+	}
+}
+
+func TestADescriptionSaysMoreThanTheCaption(t *testing.T) {
+	c, err := openShipped(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var pictures [][]byte
+	for _, name := range []string{"coffee.png", "chelsea.png"} {
+		data, err := os.ReadFile(filepath.Join("..", "testdata", "photos", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pic, err := picture.Decode(data, c.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, pic.Pixels)
+	}
+	descriptions, err := c.Describe(pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	captions, err := c.Caption(pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range descriptions {
+		if d.Caption != captions[i] || d.Caption.Model != c.Hash() || d.Caption.Score >= 0 {
+			t.Errorf("described by %+v, captioned by %+v", d.Caption, captions[i])
+		}
+		texts := map[string]bool{d.Caption.Text: true}
+		for _, other := range d.Others {
+			texts[other.Text] = true
+		}
+		if len(texts) < 2 || len(texts) != 1+len(d.Others) {
+			t.Errorf("%q is followed by %+v", d.Caption.Text, d.Others)
+		}
+		sum := 0.0
+		for _, p := range d.Classes {
+			sum += float64(p)
+		}
+		if math.Abs(sum-1) > 1e-3 {
+			t.Errorf("the classes' probabilities add up to %g", sum)
+		}
+	}
+	if seen := likeliestClasses(c, descriptions[0], 5); !slices.ContainsFunc(seen, isCoffee) {
+		t.Errorf("a cup of coffee is of the classes %q", seen)
+	}
+}
+
+func isCoffee(class string) bool {
+	return class == "coffee mug" || class == "espresso" || class == "cup"
+}
+
+// likeliestClasses returns the names of the n likeliest classes.
+func likeliestClasses(c *Captioner, d Description, n int) []string {
+	order := make([]int, len(d.Classes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.Classes[b], d.Classes[a]) })
+	names := make([]string, n)
+	for i := range names {
+		names[i] = c.Classes()[order[i]].Name
+	}
+	return names
+}
+
+func TestAPictureLooksLikeWhatIsLikelyAndUnusual(t *testing.T) {
+	c := &Captioner{artifact: model.Artifact{Words: []model.Word{
+		{Stem: "man", Prior: 0.5, Forms: []string{"man", "men"}},
+		{Stem: "dog", Prior: 0.1, Forms: []string{"dogs", "dog"}},
+		{Stem: "abacu", Prior: 0.00001, Forms: []string{"abacus"}},
+		{Stem: "snow", Prior: 0.05, Forms: []string{"snow"}},
+		{Stem: "beach", Prior: 0.05, Forms: []string{"beach"}},
+	}}}
+	c.artifact.SmallestProbability = 1e-4
+	d := Description{Words: []float32{0.6, 0.9, 0.001, 0.4, 0.01}}
+	for n, want := range map[int]string{0: "", 2: "dogs snow", 9: "dogs snow man abacus"} {
+		var words []string
+		for _, likely := range c.LooksLike(d, n) {
+			words = append(words, likely.Word)
+		}
+		if got := strings.Join(words, " "); got != want {
+			t.Errorf("the %d words that tell most are %q, want %q", n, got, want)
+		}
 	}
 }

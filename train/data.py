@@ -13,11 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageOps
+
+import splits
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +50,12 @@ def is_junk(caption: str) -> bool:
 def read_captions(path: Path) -> dict[str, list[str]]:
     """Reads results.csv: the captions of each picture, in the file's order."""
     captions: dict[str, list[str]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         for number, line in enumerate(file, start=1):
             row = ROW.match(line.rstrip("\r\n"))
             if row:
                 captions.setdefault(row["image"].strip(), []).append(row["caption"].strip())
-            elif number > 1 and line.strip():
+            elif line.strip() and not line.startswith("image_name|"):
                 log.warning("%s:%d is not a caption: %r", path, number, line)
     return captions
 
@@ -105,38 +108,76 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder in the Kaggle layout, with the picture names of each split beside it."""
+    """Pictures with captions in the Kaggle layout, and which of them are of which split."""
 
-    folder: Path
+    folder: Path  # of the picture files
     captions: dict[str, list[str]]
     train: list[str]
     val: list[str]
+    test: list[str]  # empty if the split has none
 
     @classmethod
-    def open(cls, folder: Path) -> "Dataset":
-        """Reads results.csv, train.txt and val.txt; a picture in both splits is an error."""
-        captions = read_captions(folder / "results.csv")
-        splits = {}
-        for split in ("train", "val"):
-            listed = (folder / f"{split}.txt").read_text(encoding="utf-8").split()
-            splits[split] = [name for name in listed if name in captions]
-            if missing := len(listed) - len(splits[split]):
-                log.warning("%s: %d pictures have no captions, left out", split, missing)
-        if both := set(splits["train"]) & set(splits["val"]):
-            raise ValueError(f"{len(both)} pictures are in train and val, such as {min(both)}")
-        return cls(folder, captions, **splits)
+    def open(cls, folder: Path, lists: Path | None = None) -> "Dataset":
+        """Reads a folder as Kaggle's archive unpacks, or with results.csv beside the pictures.
+
+        lists is the folder of the split's lists (splits.py), by default the
+        same.
+        """
+        # The archive holds flickr30k_images/results.csv, the pictures in
+        # flickr30k_images/flickr30k_images, and both once more a level below.
+        levels = [folder.joinpath(*["flickr30k_images"] * depth) for depth in range(4)]
+        tables = [level / "results.csv" for level in levels if (level / "results.csv").exists()]
+        if not tables:
+            raise FileNotFoundError(
+                f"there is no results.csv in {folder} or its flickr30k_images: "
+                "give the folder into which the archive was unpacked"
+            )
+        captions = read_captions(tables[0])
+        there = {level: captions.keys() & _names_in(level) for level in levels}
+        pictures = max(levels, key=lambda level: len(there[level]))
+        if not there[pictures]:
+            raise FileNotFoundError(f"no picture that {tables[0]} names is in {levels[1]}")
+        if missing := captions.keys() - there[pictures]:
+            log.warning(
+                "%d pictures of %s are not in %s, such as %s",
+                len(missing), tables[0], pictures, min(missing),
+            )  # fmt: skip
+        data = cls(pictures, captions, **splits.read(lists or folder, captions))
+        if crossing := sum(data.is_held_out(c) for n in data.train for c in captions[n]):
+            log.info("%d captions of train are also of val or test: not trained on", crossing)
+        return data
 
     def path(self, name: str) -> Path:
         """The file of a picture."""
-        return self.folder / "flickr30k_images" / name
+        return self.folder / name
 
     def vocabulary(self) -> Vocabulary:
         """The words of the train captions."""
         return Vocabulary.build(c for name in self.train for c in self.captions[name])
 
-    def training_captions(self, name: str) -> list[str]:
+    def clean_captions(self, name: str) -> list[str]:
         """A picture's captions without junk and without those that repeat another."""
         return list(dict.fromkeys(c for c in self.captions[name] if not is_junk(c)))
+
+    def training_captions(self, name: str) -> list[str]:
+        """What is learnt of a picture: its clean captions, but none that val or test has too.
+
+        Words are counted in those as well: that a word exists is no secret.
+        """
+        return [c for c in self.clean_captions(name) if not self.is_held_out(c)]
+
+    def is_held_out(self, caption: str) -> bool:
+        """Whether val or test has a caption of the same words."""
+        return tuple(words(caption)) in self._held_out
+
+    @cached_property
+    def _held_out(self) -> frozenset[tuple[str, ...]]:
+        """The captions of val and test, as words."""
+        return frozenset(tuple(words(c)) for n in (*self.val, *self.test) for c in self.captions[n])
+
+
+def _names_in(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) if folder.is_dir() else set()
 
 
 def load_pixels(path: Path, size: int) -> np.ndarray:
@@ -195,18 +236,17 @@ def _cache_path(folder: Path, kind: str, made_from: object) -> Path:
 def _fingerprint(path: Path) -> list[object]:
     """What changes when a file does; a missing one has a fingerprint too."""
     try:
-        stat = path.stat()
+        return [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
     except OSError:
-        return [path.name, None, None]
-    return [path.name, stat.st_size, stat.st_mtime_ns]
+        return [path.name, None]
 
 
 def cached_pixels(folder: Path, data: Dataset, names: Sequence[str], size: int) -> Cache:
     """uint8 [pictures, 1, size, size, 3] of those that can be read; the others are reported.
 
-    Kept under a hash of size, file names, file sizes and times.
+    Kept under a hash of size and of the files' names and bytes.
     """
-    made_from = [size, [_fingerprint(data.path(name)) for name in names]]
+    made_from = ["v2", size, [_fingerprint(data.path(name)) for name in names]]
     path = _cache_path(folder, "pixels", made_from)
     if not path.with_suffix(".json").exists():
         unfinished = path.with_suffix(".tmp")

@@ -1,44 +1,65 @@
 """Writes the artifact that shoebox ships or takes with --model.
 
-python export.py runs/lite/best.pt --data DIR --out ../captioner/model
+python export.py runs/lite/3-words/best.pt --data DIR --out ../captioner/model
+python export.py runs/lite/3-words/best.pt --data DIR --check ../captioner/model
+python export.py --random configs/xl --out DIR
 
     model.onnx       the graph (graph.py)
     vocabulary.txt   a word a line, line number = token id
+    words.tsv        a picture word a line, in the order of the graph's output:
+                     stem, share of captions that use it, and the words that
+                     people write for it, the commonest first
+    classes.txt      ImageNet's classes in the order of the graph's output:
+                     WordNet synset, names
     model.json       what a program must know, and how the model was made
     MODEL_CARD.md    the same for people, with its weaknesses
     golden/          pictures and PyTorch's answers, for tests of other programs
 
-The same checkpoint and data give the same bytes.
+The same checkpoint and data give the same bytes. --check compares an artifact
+with its checkpoint on pictures of val. --random writes a model that has learnt
+nothing, to measure size and speed: it writes captions of the full length.
 """
 
 import argparse
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from timm.data import ImageNetInfo
 
+import answers
+import golden
 import graph
+import parity
+from answers import Answers, Pictures
+from backbone import Backbone
 from card import card
-from data import BOS, EOS, PAD, UNK, Dataset, load_pixels
-from evaluate import of_graph
-from metrics import Scorer, variety
-from train import Trained
+from data import BOS, EOS, PAD, SPECIALS, UNK, Dataset, Vocabulary, load_pixels, words
+from evaluate import Evaluation, say_captions
+from heads import SMALLEST, WordList, stems
+from metrics import mean_by_tenth
+from network import Checkpoint, build, describe
+from settings import Recipe
+from validation import CHOSEN_ON
 
 log = logging.getLogger("export")
 
 HERE = Path(__file__).parent
-FORMAT_VERSION = 1
-GOLDEN = ("astronaut", "chelsea", "china", "coffee", "rocket", "text")
+FORMAT_VERSION = 2
+CHECKED = 500  # pictures of val
+MEASURED_BEAMS = (1, 5)  # beside the model's own
 RESIZE = (
     "upright (EXIF orientation applied), RGB, transparency over white, squashed straight "
     "to width x height with a triangle filter that widens when it shrinks "
     "(Pillow's resize with BILINEAR)"
 )
+RANDOM_VOCABULARY, RANDOM_PICTURE_WORDS = 3000, 1500  # about as many as Flickr30K's part gives
 
 
 def unsure_below(scores: Mapping[str, float], cider: Mapping[str, float]) -> float:
@@ -57,76 +78,36 @@ def unsure_below(scores: Mapping[str, float], cider: Mapping[str, float]) -> flo
     return round(threshold, 3)
 
 
-def calibration(scores: Mapping[str, float], cider: Mapping[str, float]) -> list[float]:
-    """Mean CIDEr of each tenth of the pictures, lowest scores first."""
-    ordered = sorted(scores, key=lambda name: scores[name])
-    tenths = np.array_split(ordered, min(10, len(ordered)))
-    return [round(float(np.mean([cider[n] for n in part])), 3) for part in tenths]
+def written_forms(captions: Iterable[str]) -> dict[str, list[str]]:
+    """The words that people write for each stem, by falling count."""
+    counts = Counter(word.removesuffix("'s") for caption in captions for word in words(caption))
+    forms = defaultdict(list)
+    for word in sorted(counts, key=lambda word: (-counts[word], word)):
+        for stem in stems(word):
+            forms[stem].append(word)
+    return forms
 
 
-def golden(trained: Trained, photos: Path, out: Path) -> list[dict]:
-    """PyTorch's answers about some sample photos, and the pixels it saw."""
-    out.mkdir(parents=True, exist_ok=True)
-    size = trained.config.model.size
-    entries = []
-    for stem in GOLDEN:
-        source = next(p for p in sorted(photos.iterdir()) if p.stem == stem)
-        pixels = load_pixels(source, size)
-        Image.fromarray(pixels).save(out / f"{stem}.png", optimize=True)
-        free = trained.caption(pixels[None])
-        tokens = free.tokens[0]
-        # The tokens are PyTorch's own, so forced and free logits are the same.
-        logits = free.logits[0]
-        first, second = logits.topk(2).values.unbind(-1)
-        likeliest = logits.topk(16).indices
-        fixed = torch.linspace(EOS, logits.shape[-1] - 1, 16).long()
-        indices = torch.cat([likeliest, fixed.expand(len(logits), -1)], 1)
-        entries.append(
-            {
-                "source": source.name,
-                "png": f"{stem}.png",
-                "caption": trained.vocabulary.decode(tokens.tolist()),
-                "score": _number(free.score[0]),
-                "tokens": tokens.tolist(),
-                "margins": _numbers(first - second),
-                "steps": [
-                    {"indices": i.tolist(), "logits": _numbers(step[i])}
-                    for step, i in zip(logits, indices, strict=True)
-                ],
-            }
-        )
-    return entries
+def words_table(picture_words: WordList, forms: Mapping[str, list[str]]) -> str:
+    """words.tsv."""
+    rows = zip(picture_words.stems, picture_words.priors, strict=True)
+    return "".join(f"{stem}\t{prior:.8g}\t{','.join(forms[stem])}\n" for stem, prior in rows)
 
 
-def _number(value: torch.Tensor | float) -> float:
-    return round(float(value), 5)
+def class_names() -> str:
+    """classes.txt, as timm has it."""
+    info = ImageNetInfo()
+    return "".join(
+        f"{info.index_to_label_name(i)}\t{info.index_to_description(i)}\n"
+        for i in range(info.num_classes())
+    )
 
 
-def _numbers(values: torch.Tensor) -> list[float]:
-    return [_number(v) for v in values]
-
-
-def check_golden(session: graph.Session, entries: list[dict], folder: Path) -> float:
-    """The largest difference of the graph's logits from PyTorch's; other tokens fail."""
-    worst = 0.0
-    for entry in entries:
-        pixels = np.asarray(Image.open(folder / entry["png"]))[None]
-        forced = np.array([entry["tokens"]], np.int64)
-        _, score, logits = session.run(pixels, forced)
-        for step, found in zip(entry["steps"], logits[0], strict=True):
-            worst = max(worst, float(np.abs(found[step["indices"]] - step["logits"]).max()))
-        worst = max(worst, abs(float(score[0]) - entry["score"]))
-        chosen = session.run(pixels)[0][0].tolist()
-        if chosen != entry["tokens"] and min(entry["margins"]) > 1e-3:
-            raise ValueError(f"{entry['png']}: the graph writes {chosen}, not {entry['tokens']}")
-    if worst > 1e-3:
-        raise ValueError(f"the graph's logits are {worst:.5f} away from PyTorch's")
-    return worst
-
-
-def describe(trained: Trained, name: str, files: Mapping[str, bytes]) -> dict:
-    """What model.json says before the model was measured."""
-    c = trained.config.model
+def describe_artifact(
+    model: Checkpoint, name: str, precision: str, files: Mapping[str, bytes]
+) -> dict:
+    """What model.json says of any model."""
+    c = model.config
     return {
         "format_version": FORMAT_VERSION,
         "name": name,
@@ -134,24 +115,54 @@ def describe(trained: Trained, name: str, files: Mapping[str, bytes]) -> dict:
         "resize": RESIZE,
         "max_length": c.max_length,
         "special_ids": {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK},
-        "score": "minus the mean entropy of the choice of each token, <eos> included, in nats",
-        "vocabulary_sha256": hashlib.sha256(files["vocabulary.txt"]).hexdigest(),
-        "onnx_sha256": hashlib.sha256(files["model.onnx"]).hexdigest(),
+        "decoding": vars(model.decoding),
+        "words": c.picture_words,
+        "smallest_probability": SMALLEST,
+        "classes": 1000,
+        "precision": precision,
+        "certainty": "minus the mean entropy of the choice of each token, <eos> included, in nats",
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
 
 
-def measure(folder: Path, data: Dataset) -> dict:
+def measure(files: Mapping[str, bytes], model: Checkpoint, data: Dataset) -> dict:
     """Metrics of the written graph on val, and the threshold that follows from them."""
-    captions, scores = of_graph(folder, data, data.val)
-    scorer = Scorer({name: data.captions[name] for name in captions})
-    metrics = {k: round(v, 4) for k, v in scorer.scores(captions).items()}
-    each = scorer.cider_each(captions)
-    threshold = unsure_below(scores, each)
+    pictures = Pictures.read(data, data.val, model.config.size)
+    session = graph.Session(files["model.onnx"])
+    evaluation = Evaluation(data, pictures.names)
+    given = say_captions(
+        evaluation,
+        model.decoding.beams,
+        MEASURED_BEAMS,
+        lambda beams: answers.of_graph(session, model.vocabulary, pictures, beams),
+    )
+    untouched = answers.classes_of(model.untouched(), pictures)
+    evaluation.say_all(given, model.picture_words, untouched)
+    tables = [
+        {
+            "title": table.title,
+            "columns": table.columns,
+            "rows": {name: [_figure(x) for x in figures] for name, figures in table.rows},
+            "note": table.note,
+        }
+        for table in evaluation.tables
+    ]
+    return {**_certainty(given, evaluation.scorer.cider_each(given.captions)), "val": tables}
+
+
+def _figure(figure: float | int) -> float | int:
+    return figure if isinstance(figure, int) else round(float(figure), 4)
+
+
+def _certainty(given: Answers, cider: Mapping[str, float]) -> dict:
+    """How the certainty of the best hypothesis tells good captions from bad."""
+    scores = dict(zip(given.names, given.certainty[:, 0].tolist(), strict=True))
+    threshold = unsure_below(scores, cider)
+    tenths = mean_by_tenth([cider[name] for name in scores], list(scores.values()))
     return {
         "unsure_below": threshold,
         "unsure_share_of_val": sum(s < threshold for s in scores.values()) / len(scores),
-        "metrics": {"split": "val", "decoding": "greedy", **metrics, **variety(captions)},
-        "cider_by_tenth_of_score": calibration(scores, each),
+        "cider_by_tenth_of_certainty": [round(tenth, 3) for tenth in tenths],
     }
 
 
@@ -160,70 +171,141 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def export(trained: Trained, data: Dataset, photos: Path, out: Path, name: str) -> dict:
-    """Writes the artifact; returns model.json's content."""
-    graph.round_weights(trained.backbone, trained.captioner)
-    out.mkdir(parents=True, exist_ok=True)
-    model = graph.build(trained.backbone, trained.captioner)
+def write_files(
+    model: Checkpoint, forms: Mapping[str, list[str]], out: Path, precision: str
+) -> dict[str, bytes]:
+    """Writes what a program reads beside model.json; rounds the model's weights for fp16."""
+    if precision == "fp16":
+        graph.round_weights(model.backbone, model.network)
     files = {
-        "model.onnx": model.SerializeToString(deterministic=True),
-        "vocabulary.txt": trained.vocabulary.text().encode(),
+        "model.onnx": graph.build(model).SerializeToString(deterministic=True),
+        "vocabulary.txt": model.vocabulary.text().encode(),
+        "words.tsv": words_table(model.picture_words, forms).encode(),
+        "classes.txt": class_names().encode(),
     }
+    out.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         (out / file).write_bytes(content)
-    info = describe(trained, name, files)
-    write_json(out / "model.json", info)
-    info |= measure(out, data)
+    log.info("%s: %.1f MB", out / "model.onnx", len(files["model.onnx"]) / 1e6)
+    return files
+
+
+def export(
+    model: Checkpoint, data: Dataset, photos: Path, out: Path, name: str, precision: str
+) -> dict:
+    """Writes the artifact; returns model.json's content."""
+    forms = written_forms(c for n in data.train for c in data.training_captions(n))
+    files = write_files(model, forms, out, precision)
+    info = describe_artifact(model, name, precision, files) | measure(files, model, data)
     info["training"] = {
         "data": "Flickr30K, a part: results.csv in Kaggle's layout, split by picture",
         "train_pictures": len(data.train),
         "val_pictures": len(data.val),
-        "minutes": round(trained.seconds / 60),
-        "settings": {k: v for k, v in vars(trained.config.train).items()},
-        "model": vars(trained.config.model),
+        "minutes": round(model.seconds / 60),
+        "model": vars(model.config),
+        "stages": model.stages,
     }
     write_json(out / "model.json", info)
-    entries = golden(trained, photos, out / "golden")
-    lines = ",\n".join(json.dumps(entry) for entry in entries)
-    (out / "golden" / "golden.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    worst = check_golden(graph.Session(files["model.onnx"]), entries, out / "golden")
-    log.info("%.1f MB; logits within %.6f of PyTorch's", len(files["model.onnx"]) / 1e6, worst)
-    samples = sample_captions(trained, photos, info["unsure_below"])
-    (out / "MODEL_CARD.md").write_text(card(info, samples, len(files["model.onnx"])))
+    entries = golden.write(model, photos, out / "golden")
+    worst = golden.check(graph.Session(files["model.onnx"]), entries, out / "golden")
+    log.info("golden: the graph is within %.6f of PyTorch", worst)
+    samples = sample_captions(model, photos, info["unsure_below"])
+    (out / "MODEL_CARD.md").write_text(card(info, samples, len(files["model.onnx"]), CHOSEN_ON))
     return info
 
 
 def sample_captions(
-    trained: Trained, photos: Path, threshold: float
+    model: Checkpoint, photos: Path, threshold: float
 ) -> list[tuple[str, str, bool]]:
     """File name, caption and whether it is unsure, for every sample photo."""
     found = []
     for path in sorted(photos.iterdir()):
         if path.suffix in (".jpg", ".png"):
-            written = trained.caption(load_pixels(path, trained.config.model.size)[None])
-            text = trained.vocabulary.decode(written.tokens[0].tolist())
-            found.append((path.name, text, float(written.score[0]) < threshold))
+            features = model.features(load_pixels(path, model.config.size)[None])
+            captions = model.write(features, model.decoding.beams).captions
+            text = model.vocabulary.decode(captions.tokens[0, 0].tolist())
+            found.append((path.name, text, float(captions.certainty[0, 0]) < threshold))
     return found
 
 
-def main() -> None:
+def random_model(recipe: Path) -> Checkpoint:
+    """A model of a recipe's sizes that has learnt nothing, with a made-up vocabulary."""
+    vocabulary = [*SPECIALS, *(f"w{i}" for i in range(RANDOM_VOCABULARY - len(SPECIALS)))]
+    priors = [1 / (i + 2) for i in range(RANDOM_PICTURE_WORDS)]
+    picture_words = WordList(vocabulary[len(SPECIALS) :][:RANDOM_PICTURE_WORDS], priors)
+    made = Recipe.read(recipe, RANDOM_VOCABULARY, RANDOM_PICTURE_WORDS)
+    torch.manual_seed(1)
+    backbone = Backbone(made.model.backbone, pretrained=False).eval()
+    network = build(backbone, 0, made.model, picture_words)
+    parts = (Vocabulary(vocabulary), picture_words)
+    saved = describe(network, 0, made.decoding, [], *parts, seconds=0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.pt"
+        torch.save(saved, path)
+        return Checkpoint(path, backbone)
+
+
+def export_random(recipe: Path, out: Path, precision: str) -> None:
+    """Writes an artifact without anything that takes data to know."""
+    model = random_model(recipe)
+    forms = {stem: [stem] for stem in model.picture_words.stems}
+    files = write_files(model, forms, out, precision)
+    info = describe_artifact(model, f"random {recipe.name}", precision, files)
+    write_json(out / "model.json", {**info, "unsure_below": 0.0})  # so it is never sure
+
+
+def check(model: Checkpoint, artifact: Path, data: Dataset) -> bool:
+    """Prints how far an artifact is from its checkpoint, on the first pictures of val."""
+    info = json.loads((artifact / "model.json").read_text())
+    if info["precision"] == "fp16":
+        graph.round_weights(model.backbone, model.network)
+    pictures = Pictures.read(data, data.val[:CHECKED], model.config.size)
+    session = graph.Session((artifact / "model.onnx").read_bytes())
+    good = True
+    for found in parity.compare(session, model, pictures.pixels):
+        print(found, flush=True)
+        good = good and found.good
+    return good
+
+
+def parse() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="folder in Kaggle's layout")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="a file that train.py wrote")
+    parser.add_argument("--data", type=Path, help="folder in Kaggle's layout")
+    parser.add_argument("--splits", type=Path, help="folder of the lists of the split, if not DATA")
+    parser.add_argument("--out", type=Path, help="folder of the artifact")
+    parser.add_argument("--check", type=Path, metavar="ARTIFACT", help="folder to compare with")
+    parser.add_argument("--random", type=Path, metavar="RECIPE", help="a folder of configs/")
     parser.add_argument("--photos", type=Path, default=HERE.parent / "testdata" / "photos")
     parser.add_argument("--name", default="lite", help="the model's name for people")
+    parser.add_argument("--precision", choices=["fp16", "fp32"], default="fp16", help="of weights")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    if bool(args.random) == bool(args.checkpoint) or bool(args.out) == bool(args.check):
+        parser.error("give a checkpoint or --random, and --out or --check")
+    if args.checkpoint and not args.data or args.random and args.check:
+        parser.error("a checkpoint needs --data; --random can only be written")
+    return args
+
+
+def main() -> None:
+    """Runs the command."""
+    args = parse()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)  # only ours: the exporter's passes fill screens
     torch.set_num_threads(args.threads)
-    trained = Trained.load(args.checkpoint)
-    info = export(trained, Dataset.open(args.data), args.photos, args.out, args.name)
-    print(json.dumps({k: info[k] for k in ("unsure_below", "metrics")}, indent=2))
+    if args.random:
+        export_random(args.random, args.out, args.precision)
+    elif args.check:
+        good = check(Checkpoint(args.checkpoint), args.check, Dataset.open(args.data, args.splits))
+        raise SystemExit(0 if good else f"{args.check} is not what {args.checkpoint} gives")
+    else:
+        model, data = Checkpoint(args.checkpoint), Dataset.open(args.data, args.splits)
+        info = export(model, data, args.photos, args.out, args.name, args.precision)
+        print("unsure_below", info["unsure_below"])
 
 
 if __name__ == "__main__":

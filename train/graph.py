@@ -1,21 +1,27 @@
-"""One ONNX graph of backbone, captioner and greedy decoding.
+"""One ONNX graph of everything: backbone, captioner with beam search, picture words, classes.
 
 Inputs:
-    pixels  uint8 [batch, height, width, 3], as data.load_pixels gives them
-    forced  int64 [batch or 1, n], optional: tokens to write instead of the
-            model's choice, -1: its choice (for parity checks)
-Outputs:
-    tokens  int64 [batch, length], without <bos>; <eos>, then <pad>
-    score   float32 [batch], minus the mean entropy of each token's choice, nats
-    logits  float32 [batch, length, vocabulary]
+    pixels      uint8 [B, height, width, 3], as data.load_pixels gives them
+    beams       int64, optional: hypotheses a picture, 1 is greedy decoding
+    forced      int64 [B or 1, n], optional: tokens to write instead of the
+                model's choice, -1: its choice (for parity checks)
+Outputs, as decode.Captions has them, best hypothesis first:
+    tokens      int64 [B, K, T], without <bos>; <eos>, then <pad>
+    likelihood  float32 [B, K], log-probability of the tokens, nats
+    certainty   float32 [B, K], minus the mean entropy of each token's choice, nats
+    attention   float32 [B, K, T, P], where each token looked
+    logits      float32 [B, T, V], what the first beam chose from at each step
+and of the pictures:
+    words       float32 [B, W], probability of each picture word
+    classes     float32 [B, 1000], probability of each ImageNet class
 
-torch.onnx exports two parts, encoder and one decoding step; they are joined
-here by an ONNX Loop whose body is the step. The step's weights stay outside
-the body, so that ONNX Runtime folds and packs them once. Weights are stored as
-fp16 and cast to fp32, which ONNX Runtime does when it loads the graph.
+torch.onnx exports the parts of loop.py; they are joined here by an ONNX Loop
+whose body is the step. The step's weights stay outside the body, so that ONNX
+Runtime folds and packs them once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -24,63 +30,126 @@ import torch
 from onnx import TensorProto, compose, helper, numpy_helper
 from torch import Tensor, nn
 
-from backbone import Backbone
-from data import BOS, EOS, PAD
-from model import NO_REPEAT, Captioner, KeysValues, ModelConfig
+from data import BOS
+from loop import STATE, Begin, End, Step
+from model import HISTORY, ModelConfig
+from network import Checkpoint
 
 OPSET, IR = 20, 10  # what ONNX Runtime 1.24 reads, and older ones from 1.18 on
 HALF_FROM = 1024  # numbers; smaller tensors stay fp32
+OUTPUTS = ("tokens", "likelihood", "certainty", "attention", "logits", "words", "classes")
 
 
 def round_weights(*modules: nn.Module) -> None:
-    """Gives PyTorch the weights that the graph will have: large ones in fp16's precision."""
+    """Gives PyTorch the weights of an fp16 graph: large ones in fp16's precision."""
     with torch.no_grad():
         for weights in (p for module in modules for p in module.parameters()):
             if weights.numel() >= HALF_FROM:
                 weights.copy_(weights.half().float())
 
 
-class _Encoder(nn.Module):
-    def __init__(self, backbone: Backbone, captioner: Captioner) -> None:
-        super().__init__()
-        self.backbone, self.captioner = backbone, captioner
+def build(model: Checkpoint) -> onnx.ModelProto:
+    """The whole graph; see the top of this file.
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        return _flat(self.captioner.encode(self.backbone(pixels)))
-
-
-class _Step(nn.Module):
-    def __init__(self, captioner: Captioner) -> None:
-        super().__init__()
-        self.captioner = captioner
-
-    def forward(
-        self, recent: Tensor, place: Tensor, memory: list[Tensor], past: list[Tensor]
-    ) -> tuple[Tensor, ...]:
-        embedded = self.captioner.place.index_select(0, place)
-        logits, present = self.captioner.step(recent, embedded, _pairs(memory), _pairs(past))
-        return logits, *_flat(present)
-
-
-def _flat(pairs: Sequence[KeysValues]) -> tuple[Tensor, ...]:
-    return tuple(tensor for pair in pairs for tensor in pair)
-
-
-def _pairs(flat: Sequence[Tensor]) -> list[KeysValues]:
-    return list(zip(flat[::2], flat[1::2], strict=True))
+    What fp16 holds exactly is stored as fp16, each with a Cast back to fp32,
+    which ONNX Runtime does when it loads the graph: after round_weights, all
+    large weights.
+    """
+    c = model.config
+    begin, step, end = _export_begin(model), _export_step(model), _export_end(c)
+    body, outside = _without_constants(step)
+    constants = {
+        "beams": np.array(model.decoding.beams, np.int64),
+        "forced": np.array([[-1]], np.int64),
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "one_row": np.array([1], np.int64),
+        "same_same_all": np.array([0, 0, -1], np.int64),
+        "steps": np.array(c.max_length, np.int64),
+        "go": np.array(True),
+    }
+    before = [
+        _node("Range", ["zero", "beams", "one"], "beam_numbers"),
+        _node("Shape", ["pixels"], "batch", start=0, end=1),
+        _node("Concat", ["batch", "one_row"], "batch_rows", axis=0),
+        _node("Expand", ["forced", "batch_rows"], "all_forced"),
+    ]
+    between = [  # T * K tokens -> [T, K], what torch.export takes for two kinds of numbers
+        _node("Unsqueeze", ["beams", "zero"], "beams_row"),
+        _node("Concat", ["same_same_all", "beams_row"], "places", axis=0),
+        _node("Reshape", ["last.seen", "places"], "seen_places"),
+    ]
+    graph = helper.make_graph(
+        [*before, *begin.node, *outside, _loop(body, c), *between, *end.node],
+        "captioner",
+        inputs=[
+            _value("pixels", TensorProto.UINT8, ["batch", c.size, c.size, 3]),
+            _value("beams", TensorProto.INT64, []),
+            _value("forced", TensorProto.INT64, ["forced_batch", "forced_length"]),
+        ],
+        outputs=[
+            _value("tokens", TensorProto.INT64, ["batch", "beams", "length"]),
+            _value("likelihood", TensorProto.FLOAT, ["batch", "beams"]),
+            _value("certainty", TensorProto.FLOAT, ["batch", "beams"]),
+            _value("attention", TensorProto.FLOAT, ["batch", "beams", "length", c.positions]),
+            _value("logits", TensorProto.FLOAT, ["batch", "length", c.vocabulary]),
+            _value("words", TensorProto.FLOAT, ["batch", c.picture_words]),
+            _value("classes", TensorProto.FLOAT, ["batch", 1000]),
+        ],
+        initializer=[
+            *begin.initializer,
+            *step.initializer,
+            *end.initializer,
+            *(numpy_helper.from_array(array, name) for name, array in constants.items()),
+        ],
+    )
+    _store_as_half(graph)
+    onnx_model = helper.make_model(
+        graph, producer_name="shoebox", opset_imports=[helper.make_opsetid("", OPSET)]
+    )
+    onnx_model.ir_version = IR
+    onnx.checker.check_model(onnx_model, full_check=True)
+    return onnx_model
 
 
 def _numbered(name: str, c: ModelConfig) -> list[str]:
+    """Names of the keys and values of each decoder layer."""
     return [f"{name}.{i}" for i in range(2 * c.decoder_layers)]
 
 
-def _export(module: nn.Module, inputs: tuple, shapes: tuple, names: tuple, prefix: str):
+def _carried(after: str, c: ModelConfig) -> list[str]:
+    """Names of what the loop carries, before ("") or after ("next.") a step."""
+    return [f"{after}{name}" for name in (*STATE, *_numbered("past", c))]
+
+
+# Sizes that torch.onnx leaves open. It wants to hear that there are more words than beams
+# and that a history is cut; the graph takes the first history, which is not, as well.
+B, T = torch.export.Dim("batch"), torch.export.Dim("length")
+K, H = torch.export.Dim("beams", max=9), torch.export.Dim("history", min=HISTORY + 1)
+
+
+class _Input(NamedTuple):
+    """An input of a part: its name, an example, and which of its axes are open."""
+
+    name: str
+    example: Tensor
+    axes: dict[int, torch.export.Dim]
+
+
+def _export(
+    module: nn.Module,
+    inputs: Sequence[_Input | list[_Input]],
+    outputs: Sequence[str],
+    prefix: str,
+) -> onnx.GraphProto:
+    """A part as ONNX; all names within it get the prefix, those of inputs and outputs do not."""
+    flat = [one for each in inputs for one in (each if isinstance(each, list) else [each])]
     program = torch.onnx.export(
         module.eval(),
-        inputs,
-        input_names=names[0],
-        output_names=names[1],
-        dynamic_shapes=shapes,
+        _each(inputs, lambda one: one.example),
+        input_names=[one.name for one in flat],
+        output_names=list(outputs),
+        dynamic_shapes=_each(inputs, lambda one: one.axes),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
@@ -92,83 +161,59 @@ def _export(module: nn.Module, inputs: tuple, shapes: tuple, names: tuple, prefi
         node.doc_string = ""
     for value in [*graph.input, *graph.output, *graph.initializer]:
         del value.metadata_props[:]
-    return compose.add_prefix_graph(graph, prefix)
+    return compose.add_prefix_graph(graph, prefix, rename_inputs=False, rename_outputs=False)
 
 
-def _export_encoder(backbone: Backbone, captioner: Captioner) -> onnx.GraphProto:
-    c = captioner.config
-    pixels = torch.zeros(2, c.size, c.size, 3, dtype=torch.uint8)
-    names = (["pixels"], _numbered("memory", c))
-    shapes = ({0: torch.export.Dim("batch")},)
-    return _export(_Encoder(backbone, captioner), (pixels,), shapes, names, "encoder.")
+def _each(inputs: Sequence[_Input | list[_Input]], of: Callable[[_Input], object]) -> tuple:
+    return tuple([of(o) for o in one] if isinstance(one, list) else of(one) for one in inputs)
 
 
-def _export_step(captioner: Captioner) -> onnx.GraphProto:
-    c = captioner.config
-    batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
-    count, head = 2 * c.decoder_layers, c.width // c.heads
-    memory = [torch.zeros(3, c.heads, c.positions, head) for _ in range(count)]
-    past = [torch.zeros(3, c.heads, 5, head) for _ in range(count)]
-    recent = torch.zeros(3, NO_REPEAT, dtype=torch.int64)
-    place = torch.zeros(1, dtype=torch.int64)
-    shapes = ({0: batch}, None, [{0: batch}] * count, [{0: batch, 2: length}] * count)
-    names = (
-        ["recent", "place", *_numbered("memory", c), *_numbered("past", c)],
-        ["logits", *_numbered("present", c)],
-    )
-    return _export(_Step(captioner), (recent, place, memory, past), shapes, names, "step.")
+def _export_begin(model: Checkpoint) -> onnx.GraphProto:
+    c = model.config
+    inputs = [
+        _Input("pixels", torch.zeros(2, c.size, c.size, 3, dtype=torch.uint8), {0: B}),
+        _Input("all_forced", torch.full((2, 4), -1), {0: B, 1: torch.export.Dim("forced")}),
+        _Input("beam_numbers", torch.arange(3), {0: K}),
+    ]
+    outputs = ["words", "classes", "boost", "offset", "wanted", *_numbered("memory", c)]
+    return _export(Begin(model), inputs, [*outputs, *_carried("first.", c)], "begin.")
 
 
-def build(backbone: Backbone, captioner: Captioner) -> onnx.ModelProto:
-    """The whole graph; see the top of this file."""
-    c = captioner.config
-    encoder, step = _export_encoder(backbone, captioner), _export_step(captioner)
-    body, outside = _without_constants(step)
-    constants = {
-        "bos": np.array([[BOS]], np.int64),
-        "recent_width": np.array([NO_REPEAT], np.int64),
-        "pad": np.array(PAD, np.int64),
-        "eos": np.array(EOS, np.int64),
-        "yes": np.array([True]),
-        "none": np.array([0], np.float32),
-        "zero": np.array(0, np.int64),
-        "one": np.array([1], np.int64),
-        "past_shape": np.array([c.heads, 0, c.width // c.heads], np.int64),
-        "empty": np.array([], np.float32).reshape(1, 1, 0, 1),
-        "max_length": np.array([c.max_length], np.int64),
-        "steps": np.array(c.max_length, np.int64),
-        "go": np.array(True),
-        "forced": np.array([[-1]], np.int64),
-    }
-    graph = helper.make_graph(
-        [*encoder.node, *outside, *_before_loop(), _loop(body, c), *_after_loop()],
-        "captioner",
-        inputs=[
-            _value("pixels", TensorProto.UINT8, ["batch", c.size, c.size, 3]),
-            _value("forced", TensorProto.INT64, ["forced_batch", "forced_length"]),
-        ],
-        outputs=[
-            _value("tokens", TensorProto.INT64, ["batch", "length"]),
-            _value("score", TensorProto.FLOAT, ["batch"]),
-            _value("logits", TensorProto.FLOAT, ["batch", "length", c.vocabulary]),
-        ],
-        initializer=[
-            *encoder.initializer,
-            *step.initializer,
-            *(numpy_helper.from_array(array, name) for name, array in constants.items()),
-        ],
-    )
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name == "encoder.pixels":
-                node.input[i] = "pixels"
-    _store_as_half(graph)
-    model = helper.make_model(
-        graph, producer_name="shoebox", opset_imports=[helper.make_opsetid("", OPSET)]
-    )
-    model.ir_version = IR
-    onnx.checker.check_model(model, full_check=True)
-    return model
+def _export_step(model: Checkpoint) -> onnx.GraphProto:
+    c = model.config
+
+    def keys(length: int) -> Tensor:
+        return torch.zeros(2, c.heads, length, c.width // c.heads)
+
+    inputs = [
+        _Input("place", torch.tensor(0), {}),
+        _Input("wanted", torch.full((2, c.max_length), -1), {0: B}),
+        _Input("boost", torch.zeros(2, c.vocabulary), {0: B}),
+        _Input("offset", torch.zeros(2, 1, c.vocabulary), {0: B}),
+        [_Input(name, keys(c.positions), {0: B}) for name in _numbered("memory", c)],
+        _Input("history", torch.full((2, 3, HISTORY + 5), BOS), {0: B, 1: K, 2: H}),
+        _Input("likelihood", torch.zeros(2, 3), {0: B, 1: K}),
+        _Input("entropy", torch.zeros(2, 3), {0: B, 1: K}),
+        _Input("count", torch.zeros(2, 3), {0: B, 1: K}),
+        _Input("running", torch.ones(2, 3, dtype=torch.bool), {0: B, 1: K}),
+        _Input("seen", torch.ones(2, 3, 15, dtype=torch.bool), {0: B, 1: K, 2: T}),
+        [_Input(name, keys(15), {0: B, 2: T}) for name in _numbered("past", c)],
+    ]
+    outputs = ["go_on", *_carried("next.", c), "looked", "step_logits"]
+    step = Step(model.network.captioner, model.decoding.length_penalty)
+    return _export(step, inputs, outputs, "step.")
+
+
+def _export_end(c: ModelConfig) -> onnx.GraphProto:
+    inputs = [
+        _Input("last.history", torch.full((2, 3, HISTORY + 5), BOS), {0: B, 1: K, 2: H}),
+        _Input("last.entropy", torch.zeros(2, 3), {0: B, 1: K}),
+        _Input("last.count", torch.ones(2, 3), {0: B, 1: K}),
+        _Input("seen_places", torch.ones(2, 3, 5, 3, dtype=torch.bool), {0: B, 1: K, 2: T, 3: K}),
+        _Input("looked_rows", torch.zeros(5, 2, 3, c.positions), {0: T, 1: B, 2: K}),
+        _Input("logit_rows", torch.zeros(5, 2, c.vocabulary), {0: T, 1: B}),
+    ]
+    return _export(End(), inputs, ["tokens", "certainty", "attention", "logits"], "end.")
 
 
 def _without_constants(step: onnx.GraphProto) -> tuple[list, list]:
@@ -184,7 +229,7 @@ def _without_constants(step: onnx.GraphProto) -> tuple[list, list]:
     return body, outside
 
 
-def _value(name: str, kind: int, shape: Sequence[int | str] | None):
+def _value(name: str, kind: int, shape: Sequence[int | str | None]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
@@ -192,120 +237,55 @@ def _node(kind: str, inputs: Sequence[str], output: str, **attributes) -> onnx.N
     return helper.make_node(kind, inputs, [output], name=output, **attributes)
 
 
-def _before_loop() -> list[onnx.NodeProto]:
-    """What the loop begins with: <bos>, nothing ended, no past, forced tokens filled up."""
-    return [
-        _node("Shape", ["pixels"], "batch", start=0, end=1),
-        _node("Concat", ["batch", "recent_width"], "recent_shape", axis=0),
-        _node("Expand", ["bos", "recent_shape"], "recent_before"),
-        _node("Expand", ["yes", "batch"], "running_before"),
-        _node("Expand", ["none", "batch"], "total_before"),
-        _node("Expand", ["none", "batch"], "count_before"),
-        _node("Concat", ["batch", "past_shape"], "first_past_shape", axis=0),
-        _node("Expand", ["empty", "first_past_shape"], "first_past"),
-        _node("Shape", ["forced"], "forced_batch", start=0, end=1),
-        _node("Concat", ["forced_batch", "max_length"], "free_shape", axis=0),
-        _node(
-            "ConstantOfShape",
-            ["free_shape"],
-            "free",
-            value=numpy_helper.from_array(np.array([-1], np.int64)),
-        ),
-        _node("Concat", ["forced", "free"], "wanted", axis=1),
-    ]
-
-
 def _loop(step: list[onnx.NodeProto], c: ModelConfig) -> onnx.NodeProto:
-    """The loop over the places of a caption; ends when every caption of the batch has."""
-    pasts = [f"step.{name}" for name in _numbered("past", c)]
-    presents = [f"step.{name}" for name in _numbered("present", c)]
-    for node in step:
-        for i, name in enumerate(node.input):
-            if name.startswith("step.memory."):
-                node.input[i] = name.replace("step.", "encoder.")
-    nodes = [
-        _node("Unsqueeze", ["place", "zero"], "step.place"),
-        *step,
-        _node("ArgMax", ["step.logits"], "best", axis=1, keepdims=0),
-        _node("Gather", ["wanted", "place"], "wanted_here", axis=1),
-        _node("Less", ["wanted_here", "zero"], "free_here"),
-        _node("Where", ["free_here", "best", "wanted_here"], "choice"),
-        _node("Where", ["running", "choice", "pad"], "written"),
-        _node("Slice", ["step.recent", "one", "recent_width", "one"], "still_recent"),
-        _node("Unsqueeze", ["written", "one"], "written_column"),
-        _node("Concat", ["still_recent", "written_column"], "recent_now", axis=1),
-        _node("LogSoftmax", ["step.logits"], "likelihoods", axis=-1),
-        _node("Exp", ["likelihoods"], "probabilities"),
-        _node("Mul", ["probabilities", "likelihoods"], "surprises"),
-        _node("ReduceSum", ["surprises", "one"], "certainty", keepdims=0),
-        _node("Where", ["running", "certainty", "none"], "gain"),
-        _node("Add", ["total", "gain"], "total_now"),
-        _node("Cast", ["running"], "running_number", to=TensorProto.FLOAT),
-        _node("Add", ["count", "running_number"], "count_now"),
-        _node("Equal", ["written", "eos"], "ended"),
-        _node("Not", ["ended"], "not_ended"),
-        _node("And", ["running", "not_ended"], "running_now"),
-        _node("Cast", ["running_now"], "running_now_number", to=TensorProto.INT32),
-        _node("ReduceMax", ["running_now_number"], "any_running", keepdims=0),
-        _node("Cast", ["any_running"], "go_on", to=TensorProto.BOOL),
-        _node("Identity", ["written"], "token_out"),
-        _node("Identity", ["step.logits"], "logits_out"),
+    """The loop over the places of a caption; ends when every hypothesis of the batch has."""
+    rows, past = ["batch", "beams"], ["batch", c.heads, None, c.width // c.heads]
+    kinds = [
+        (TensorProto.INT64, [*rows, None]),
+        *[(TensorProto.FLOAT, rows)] * 3,
+        (TensorProto.BOOL, rows),
+        (TensorProto.BOOL, [*rows, None]),
+        *[(TensorProto.FLOAT, past)] * (2 * c.decoder_layers),
     ]
-    batch, head = "batch", c.width // c.heads
-    carried = {
-        "step.recent": (TensorProto.INT64, [batch, NO_REPEAT]),
-        "running": (TensorProto.BOOL, [batch]),
-        "total": (TensorProto.FLOAT, [batch]),
-        "count": (TensorProto.FLOAT, [batch]),
-        **{name: (TensorProto.FLOAT, [batch, c.heads, None, head]) for name in pasts},
-    }
-    after = ["recent_now", "running_now", "total_now", "count_now", *presents]
     body = helper.make_graph(
-        nodes,
+        step,
         "step",
         inputs=[
             _value("place", TensorProto.INT64, []),
             _value("go_in", TensorProto.BOOL, []),
-            *(_value(name, *kind) for name, kind in carried.items()),
+            *(_value(n, *kind) for n, kind in zip(_carried("", c), kinds, strict=True)),
         ],
         outputs=[
             _value("go_on", TensorProto.BOOL, []),
-            *(_value(n, *k) for n, k in zip(after, carried.values(), strict=True)),
-            _value("token_out", TensorProto.INT64, [batch]),
-            _value("logits_out", TensorProto.FLOAT, [batch, c.vocabulary]),
+            *(_value(n, *kind) for n, kind in zip(_carried("next.", c), kinds, strict=True)),
+            _value("looked", TensorProto.FLOAT, [*rows, c.positions]),
+            _value("step_logits", TensorProto.FLOAT, ["batch", c.vocabulary]),
         ],
     )
-    before = ["recent_before", "running_before", "total_before", "count_before"]
     # ONNX Runtime 1.24 crashes when an output of a Loop has no name.
-    unused = [f"last_{i}" for i in range(len(pasts))]
-    after_loop = ["last_recent", "last_running", "total_after", "count_after", *unused]
+    after = _carried("last.", c)
+    after[STATE.index("likelihood")] = "likelihood"  # one of the graph's
     return helper.make_node(
         "Loop",
-        ["steps", "go", *before, *["first_past"] * len(pasts)],
-        [*after_loop, "token_rows", "logit_rows"],
+        ["steps", "go", *_carried("first.", c)],
+        [*after, "looked_rows", "logit_rows"],
         name="captions",
         body=body,
     )
 
 
-def _after_loop() -> list[onnx.NodeProto]:
-    return [
-        _node("Transpose", ["token_rows"], "tokens", perm=[1, 0]),
-        _node("Div", ["total_after", "count_after"], "score"),
-        _node("Transpose", ["logit_rows"], "logits", perm=[1, 0, 2]),
-    ]
-
-
 def _store_as_half(graph: onnx.GraphProto) -> None:
-    """Stores large fp32 weights as fp16, each with a Cast back to fp32."""
+    """Stores large fp32 weights as fp16, each with a Cast back, where nothing is lost by it."""
     casts = []
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32 and array.size >= HALF_FROM:
+        if array.dtype != np.float32 or array.size < HALF_FROM:
+            continue
+        half = array.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), array):
             name = tensor.name
-            stored = numpy_helper.from_array(array.astype(np.float16), f"{name}.fp16")
-            tensor.CopyFrom(stored)
-            casts.append(_node("Cast", [stored.name], name, to=TensorProto.FLOAT))
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.fp16"))
+            casts.append(_node("Cast", [tensor.name], name, to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -319,16 +299,19 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # it warns that `forced` has a default
+        options.log_severity_level = 3  # it warns that inputs have defaults
         self.session = onnxruntime.InferenceSession(
             graph, options, providers=["CPUExecutionProvider"]
         )
 
-    def run(self, pixels: np.ndarray, forced: np.ndarray | None = None) -> list[np.ndarray]:
-        """Tokens, score and logits; see the top of this file."""
-        inputs = {"pixels": pixels} | ({} if forced is None else {"forced": forced})
-        return self.session.run(["tokens", "score", "logits"], inputs)
-
-    def caption(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and score."""
-        return tuple(self.run(pixels)[:2])
+    def run(
+        self,
+        pixels: np.ndarray,
+        beams: int | None = None,
+        forced: np.ndarray | None = None,
+        outputs: Sequence[str] = OUTPUTS,
+    ) -> dict[str, np.ndarray]:
+        """Outputs by name; see the top of this file."""
+        given = {"beams": None if beams is None else np.array(beams), "forced": forced}
+        inputs = {"pixels": pixels} | {k: v for k, v in given.items() if v is not None}
+        return dict(zip(outputs, self.session.run(list(outputs), inputs), strict=True))

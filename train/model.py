@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data import BOS, EOS, PAD, UNK
+from data import BOS, PAD, UNK
 
-# A word is not written again within so many words. Of the train captions one in
-# a hundred does ("side by side"), of what small models write the loops do
-# ("blue and blue and blue").
-NO_REPEAT = 2
+# A word is not written again within two words ("blue and blue"): of the train
+# captions one in a hundred does it ("side by side"), of what small models write
+# the loops do. Nor does a phrase of three or four words follow itself. So many
+# tokens show both.
+HISTORY = 7
 
 NEVER = -1e4  # a logit; finite, so that sums and differences stay numbers
 
@@ -33,6 +34,8 @@ class ModelConfig:
     channels: int  # of the backbone's features
     positions: int  # of their grid: 7 x 7 at 224 pixels
     max_length: int  # tokens, <eos> included
+    picture_words: int
+    words_hidden: int  # width of the hidden layer of their head
     width: int
     heads: int
     encoder_layers: int
@@ -82,14 +85,19 @@ class Attention(nn.Module):
         key, value = self.key_value(x).chunk(2, dim=-1)
         return self.split(key), self.split(value)
 
-    def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, T, D] over keys and values; mask [T, S] is added to the scores."""
+    def forward(
+        self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """[B, T, D] over keys and values; mask [T, S] is added to the scores.
+
+        Returns [B, T, D] and the weights [B, heads, T, S].
+        """
         query = self.split(self.query(x)) / math.sqrt(key.shape[-1])
         scores = query @ key.transpose(-2, -1)
         if mask is not None:
             scores = scores + mask
-        weights = self.dropout(scores.softmax(-1))
-        return self.out((weights @ value).transpose(1, 2).flatten(2))
+        weights = scores.softmax(-1)
+        return self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2)), weights
 
 
 class FeedForward(nn.Sequential):
@@ -116,7 +124,7 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, P, D] -> [B, P, D]."""
         y = self.norm1(x)
-        x = x + self.dropout(self.attention(y, *self.attention.keys_values(y)))
+        x = x + self.dropout(self.attention(y, *self.attention.keys_values(y))[0])
         return x + self.dropout(self.feed_forward(self.norm2(x)))
 
 
@@ -134,19 +142,20 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self, x: Tensor, memory: KeysValues, past: KeysValues | None, mask: Tensor | None
-    ) -> tuple[Tensor, KeysValues]:
-        """[C, T, D] -> [C, T, D] and the keys and values of all tokens so far.
+    ) -> tuple[Tensor, KeysValues, Tensor]:
+        """[C, T, D] -> [C, T, D], the keys and values of all tokens so far, where it looked.
 
         memory holds the cross-attention's keys and values, past the
-        self-attention's of earlier tokens.
+        self-attention's of earlier tokens. Where it looked: [C, heads, T, P].
         """
         y = self.norm1(x)
         key, value = self.self_attention.keys_values(y)
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        x = x + self.dropout(self.self_attention(y, key, value, mask))
-        x = x + self.dropout(self.cross_attention(self.norm2(x), *memory))
-        return x + self.dropout(self.feed_forward(self.norm3(x))), (key, value)
+        x = x + self.dropout(self.self_attention(y, key, value, mask)[0])
+        seen, weights = self.cross_attention(self.norm2(x), *memory)
+        x = x + self.dropout(seen)
+        return x + self.dropout(self.feed_forward(self.norm3(x))), (key, value), weights
 
 
 class Captioner(nn.Module):
@@ -202,7 +211,7 @@ class Captioner(nn.Module):
         x = self.dropout(self.embed(tokens, self.place[:length]))
         mask = torch.full((length, length), float("-inf"), device=x.device).triu(1)
         for layer, (key, value) in zip(self.decoder, memory, strict=True):
-            x, _ = layer(x, (key[picture], value[picture]), None, mask)
+            x = layer(x, (key[picture], value[picture]), None, mask)[0]
         return x
 
     def logits(self, x: Tensor) -> Tensor:
@@ -210,20 +219,29 @@ class Captioner(nn.Module):
         return F.linear(self.decoded(x), self.embedding.weight, self.bias)
 
     def step(
-        self, recent: Tensor, place: Tensor, memory: list[KeysValues], past: list[KeysValues]
-    ) -> tuple[Tensor, list[KeysValues]]:
-        """The last token of recent [C, NO_REPEAT] at its place [D] -> logits [C, V], longer past.
+        self,
+        history: Tensor,
+        place: Tensor,
+        memory: list[KeysValues],
+        past: list[KeysValues],
+        boost: Tensor,
+    ) -> tuple[Tensor, list[KeysValues], Tensor]:
+        """The last token of history [C, T >= HISTORY] at its place [D], after past.
 
-        What is never written has a logit of about -10,000: <pad>, <bos>, <unk>
-        and the recent words.
+        boost [C, V] is added to the logits of words that history does not hold.
+        Returns logits [C, V], the longer past, and where it looked [C, P]: the
+        mean of all layers' and heads' weights. What is never written has a logit
+        of about -10,000: <pad>, <bos>, <unk> and what `repeating` names.
         """
-        x = self.embed(recent[:, -1:], place)
-        present = []
+        x = self.embed(history[:, -1:], place)
+        present, looked = [], []
         for layer, keys_values, before in zip(self.decoder, memory, past, strict=True):
-            x, now = layer(x, keys_values, before, None)
+            x, now, weights = layer(x, keys_values, before, None)
             present.append(now)
-        logits = self.logits(x).squeeze(1) + self.never
-        return logits.scatter(1, recent, NEVER), present
+            looked.append(weights.mean(1).squeeze(1))
+        logits = self.logits(x).squeeze(1) + self.never + boost.scatter(1, history, 0.0)
+        logits = logits.scatter(1, repeating(history), NEVER)
+        return logits, present, torch.stack(looked).mean(0)
 
     def no_past(self, captions: int) -> list[KeysValues]:
         """The keys and values before the first token: none."""
@@ -231,42 +249,13 @@ class Captioner(nn.Module):
         empty = self.place.new_zeros(captions, c.heads, 0, c.width // c.heads)
         return [(empty, empty)] * c.decoder_layers
 
-    @torch.no_grad()
-    def greedy(self, features: Tensor, forced: Tensor | None = None) -> "Captions":
-        """[B, P, channels] -> the likeliest word at each place.
 
-        forced [B, n] gives tokens to write instead, -1 where the model chooses.
-        """
-        memory, past = self.encode(features), self.no_past(features.shape[0])
-        recent = torch.full((features.shape[0], NO_REPEAT), BOS)
-        total, count = torch.zeros(2, features.shape[0])
-        running = torch.ones(features.shape[0], dtype=torch.bool)
-        tokens, steps = [], []
-        for place in range(self.config.max_length):
-            logits, past = self.step(recent, self.place[place], memory, past)
-            choice = logits.argmax(-1)
-            if forced is not None and place < forced.shape[1]:
-                choice = torch.where(forced[:, place] >= 0, forced[:, place], choice)
-            token = torch.where(running, choice, PAD)
-            likelihoods = logits.log_softmax(-1)
-            entropy = -(likelihoods.exp() * likelihoods).sum(-1)
-            total, count = total + torch.where(running, entropy, 0.0), count + running
-            tokens.append(token)
-            recent = torch.cat([recent[:, 1:], token.unsqueeze(1)], 1)
-            steps.append(logits)
-            running = running & (token != EOS)
-            if not running.any():
-                break
-        return Captions(torch.stack(tokens, 1), -total / count, torch.stack(steps, 1))
+def repeating(history: Tensor) -> Tensor:
+    """The tokens that would repeat at once what history [..., T >= HISTORY] ends with; [..., 4].
 
-
-@dataclass(frozen=True)
-class Captions:
-    """What greedy decoding wrote about B pictures."""
-
-    tokens: Tensor  # int64 [B, T], <eos>, then <pad>
-    # float32 [B]: minus the mean entropy of the choice of each token, <eos>
-    # included, in nats. As good a sign of a bad caption as the likelihood, and a
-    # better one of a picture unlike those of the training (train/README.md).
-    score: Tensor
-    logits: Tensor  # float32 [B, T, V]
+    <pad> stands where there is none.
+    """
+    a, b, c, d, e, f, g = history[..., -HISTORY:].unbind(-1)
+    three = torch.where((c == f) & (d == g), e, PAD)
+    four = torch.where((a == e) & (b == f) & (c == g), d, PAD)
+    return torch.stack([f, g, three, four], -1)

@@ -1,381 +1,305 @@
-"""Trains a captioner by cross-entropy; a run that was stopped goes on where it was.
+"""Trains a model, stage after stage; a run that was stopped goes on where it was.
 
-python train.py configs/lite.toml --data DIR --run runs/lite
+python train.py configs/lite --data DIR --run runs/lite
+torchrun --nproc-per-node 2 -- train.py ...
 
-The backbone's features are computed once and cached. With [train] tail > 0
-its last stages are trained too, on cached input of theirs.
+configs/lite holds model.toml and a file for each stage (settings.py). Each
+stage has a folder in the run with its checkpoints, and begins with the best of
+the stage before, or of the one that it names. What the frozen part of the
+backbone makes of the pictures is computed once and cached. A GPU is used if
+there is one.
 """
 
 import argparse
 import hashlib
 import logging
-import math
 import os
-import time
-import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from backbone import Backbone
-from data import (
-    BOS,
-    PAD,
-    UNK,
-    Cache,
-    Dataset,
-    Vocabulary,
-    augment,
-    cached_features,
-    cached_pixels,
-    flip,
-)
-from metrics import Scorer
-from model import Captioner, Captions, ModelConfig
+from data import Cache, Dataset, Vocabulary, augment, cached_features, cached_pixels, flip
+from heads import WordList
+from heads_loss import HeadsLoss, Pooled
+from network import Network, build, describe, same_backbone
+from objectives import CrossEntropyLoss, LanguageModelLoss, Objective, Pictures
+from processes import Processes
+from self_critical import SelfCriticalLoss
+from settings import CrossEntropy, Heads, LanguageModel, Recipe, SelfCritical, Soup, Stage
+from text import texts
+from tracking import TRACKERS, tracking
+from trainer import Trainer, shown
+from validation import CHOSEN_ON, Captioning, Finding, Reading, Validation, VariedCaptioning, chosen
 
 log = logging.getLogger("train")
-T = TypeVar("T")
 
 HERE = Path(__file__).parent
 COFFEE = HERE.parent / "testdata" / "photos" / "coffee.png"
-CHECKPOINT_SECONDS = 120  # at most this much work is lost by a kill
-LENGTH_GROUPS = 4  # of a step's captions: little padding, still large products
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Settings of a stage."""
+class Training:
+    """What all stages of a run share."""
 
-    epochs: int
-    pictures: int  # a step, with all captions of each
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-    label_smoothing: float
-    clip: float  # gradient norm
-    word_dropout: float  # share of earlier words that are hidden (<unk>) in training
-    bf16: bool  # products of the captioner; twice as fast on a CPU that has AVX512_BF16
-    tail: int  # last stages of the backbone that are trained too, 0: none
-    augmented_views: int  # of each picture, beside itself and its mirror image
-
-
-@dataclass(frozen=True)
-class Config:
-    """A whole training run, as in a file of configs/ and in its checkpoints."""
-
-    seed: int
-    model: ModelConfig
-    train: TrainConfig
-
-    @classmethod
-    def parse(cls, settings: dict, vocabulary: int) -> "Config":
-        """Reads the tables of a TOML file; a setting that is unknown or missing fails."""
-        model = {**settings.get("model", {}), "vocabulary": vocabulary}
-        parts = {"model": _build(ModelConfig, model, "model")}
-        parts["train"] = _build(TrainConfig, settings.get("train", {}), "train")
-        return _build(cls, {**settings, **parts}, "the file")
-
-
-def _build(cls: type[T], settings: dict, section: str) -> T:
-    known = {f.name for f in fields(cls)}
-    if wrong := known ^ set(settings):
-        raise ValueError(f"{section}: unknown or missing settings: {', '.join(sorted(wrong))}")
-    return cls(**settings)
-
-
-class Network(nn.Module):
-    """What is trained: the backbone's tail and the captioner behind it."""
-
-    def __init__(self, tail: nn.Module, captioner: Captioner) -> None:
-        """The tail maps cached grids to features [B, P, channels]."""
-        super().__init__()
-        self.tail, self.captioner = tail, captioner
-
-    def loss(
-        self, grids: Tensor, captions: Sequence[Sequence[Sequence[int]]], c: TrainConfig
-    ) -> Tensor:
-        """Mean cross-entropy of all tokens, in nats.
-
-        captions[i] are the token lists of picture i; all share its encoder pass.
-        """
-        features = self.tail(grids)  # never in bf16: slow in the depthwise convolutions
-        total, count = torch.zeros(()), 0
-        with torch.autocast("cpu", torch.bfloat16, enabled=c.bf16):
-            memory = self.captioner.encode(features)
-            for inputs, targets, picture in grouped_by_length(captions):
-                if self.training:
-                    inputs = hide_words(inputs, c.word_dropout)
-                states = self.captioner.decode(memory, inputs, picture)
-                real = targets != PAD
-                logits = self.captioner.logits(states[real]).float()
-                total = total + F.cross_entropy(
-                    logits, targets[real], label_smoothing=c.label_smoothing, reduction="sum"
-                )
-                count += len(logits)
-        return total / count
-
-
-def grouped_by_length(captions: Sequence[Sequence[Sequence[int]]]) -> list[tuple[Tensor, ...]]:
-    """Groups of captions of like length, so that little of a batch is padding.
-
-    Each group: tokens in [C, T] (<bos> first), tokens out [C, T] (<eos>, then
-    <pad>), picture [C].
-    """
-    rows = sorted(((ids, i) for i, each in enumerate(captions) for ids in each), key=by_length)
-    size = math.ceil(len(rows) / LENGTH_GROUPS)
-    groups = []
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        length = len(part[-1][0])
-        inputs, targets = torch.full((2, len(part), length), PAD)
-        for row, (ids, _) in enumerate(part):
-            inputs[row, : len(ids)] = torch.tensor([BOS, *ids[:-1]])
-            targets[row, : len(ids)] = torch.tensor(ids)
-        groups.append((inputs, targets, torch.tensor([i for _, i in part])))
-    return groups
-
-
-def hide_words(inputs: Tensor, share: float) -> Tensor:
-    """Puts <unk> in place of some words: less learning by heart, more looking at the picture."""
-    hidden = (torch.rand(inputs.shape) < share) & (inputs != BOS) & (inputs != PAD)
-    return torch.where(hidden, UNK, inputs)
-
-
-def by_length(row: tuple[Sequence[int], int]) -> int:
-    """Sorts captions."""
-    return len(row[0])
-
-
-def learning_rate(step: int, steps: int, c: TrainConfig) -> float:
-    """Linear warm-up, then a half cosine down to a hundredth."""
-    if step < c.warmup_steps:
-        return c.learning_rate * (step + 1) / c.warmup_steps
-    done = (step - c.warmup_steps) / max(1, steps - c.warmup_steps)
-    return c.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-class Trainer:
-    """A run: network, optimiser and place in the data; all of it is in a checkpoint."""
-
-    def __init__(
-        self,
-        run: Path,
-        network: Network,
-        config: Config,
-        vocabulary: Vocabulary,
-        captions: dict[str, list[list[int]]],
-        cache: Cache,
-        earlier_seconds: float = 0.0,
-    ) -> None:
-        """Goes on from the checkpoint in run, if there is one.
-
-        earlier_seconds is what the stages before this one took.
-        """
-        self.run, self.network, self.config, self.cache = run, network, config, cache
-        self.vocabulary, self.captions, self.names = vocabulary, captions, list(captions)
-        self.steps_per_epoch = math.ceil(len(self.names) / config.train.pictures)
-        self.steps = config.train.epochs * self.steps_per_epoch
-        self.step, self.best, self.seconds = 0, -1.0, earlier_seconds
-        matrices = [p for p in network.parameters() if p.dim() >= 2]
-        rest = [p for p in network.parameters() if p.dim() < 2]
-        groups = [
-            {"params": matrices, "weight_decay": config.train.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-        if (run / "last.pt").exists():
-            self._resume()
-
-    def _resume(self) -> None:
-        saved = torch.load(self.run / "last.pt", weights_only=True)
-        if saved["config"] != asdict(self.config):
-            raise ValueError(f"{self.run} holds a run with other settings: {saved['config']}")
-        self.network.load_state_dict(saved["network"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.step, self.best, self.seconds = saved["step"], saved["best"], saved["seconds"]
-        log.info("resumed at step %d of %d", self.step, self.steps)
-
-    def save(self, name: str) -> None:
-        """Writes a checkpoint whole or not at all."""
-        state = {
-            "config": asdict(self.config),
-            "vocabulary": self.vocabulary.words,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "best": self.best,
-            "seconds": self.seconds,
-        }
-        path = self.run / name
-        torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
-
-    def train_step(self) -> float:
-        """One step; returns its loss in nats a token.
-
-        All that is random depends on seed and step alone, so that a resumed
-        run is the same run.
-        """
-        c = self.config.train
-        epoch, place = divmod(self.step, self.steps_per_epoch)
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.names))
-        chosen = order[place * c.pictures : (place + 1) * c.pictures]
-        names = [self.names[i] for i in chosen]
-        random = np.random.default_rng([self.config.seed, epoch, place])
-        torch.manual_seed(int(random.integers(2**31)))
-        views = random.integers(self.cache.array.shape[1], size=len(names))
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, c)
-        self.network.train()
-        grids = self.cache.batch(names, views)
-        loss = self.network.loss(grids, [self.captions[n] for n in names], c)
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), c.clip)
-        self.optimiser.step()
-        self.step += 1
-        return loss.item()
-
-    def train(self, validate: Callable[[], float]) -> list[float]:
-        """Runs to the end; returns the losses of this session's steps.
-
-        validate gives the CIDEr on val; the best network stays in best.pt.
-        """
-        started = saved = time.monotonic()
-        first, before = self.step, self.seconds
-        losses: list[float] = []
-        while self.step < self.steps:
-            losses.append(self.train_step())
-            now = time.monotonic()
-            self.seconds = before + now - started
-            if self.step % 50 == 0:
-                left = (now - started) / (self.step - first) * (self.steps - self.step)
-                log.info(
-                    "step %d of %d, loss %.3f, %d min left",
-                    self.step, self.steps, np.mean(losses[-50:]), left / 60,
-                )  # fmt: skip
-            if self.step % self.steps_per_epoch == 0:
-                self._end_epoch(validate())
-                saved = time.monotonic()
-            elif now - saved > CHECKPOINT_SECONDS:
-                self.save("last.pt")
-                saved = now
-        return losses
-
-    def _end_epoch(self, score: float) -> None:
-        epoch = self.step // self.steps_per_epoch
-        log.info("epoch %d of %d: CIDEr %.4f", epoch, self.config.train.epochs, score)
-        if score > self.best:
-            self.best = score
-            self.save("best.pt")
-        self.save("last.pt")
-
-
-def write_captions(network: Network, cache: Cache, names: Sequence[str], vocabulary: Vocabulary):
-    """A greedy caption for each picture, from the cache's first view."""
-    network.eval()
-    written: dict[str, str] = {}
-    for start in range(0, len(names), 50):
-        part = names[start : start + 50]
-        with torch.no_grad():
-            features = network.tail(cache.batch(part, [0] * len(part)))
-        for name, ids in zip(part, network.captioner.greedy(features).tokens, strict=True):
-            written[name] = vocabulary.decode(ids.tolist())
-    return written
-
-
-def cache_grids(folder: Path, data: Dataset, config: Config, backbone: Backbone) -> Cache:
-    """What the trained stages take, for the pictures of both splits."""
-    pixels = cached_pixels(folder, data, [*data.train, *data.val], config.model.size)
-    views = [lambda p, _: p, lambda p, _: flip(p), *[augment] * config.train.augmented_views]
-    weights = hashlib.sha256(b"".join(w.numpy().tobytes() for w in backbone.state_dict().values()))
-    identity = ["v1", weights.hexdigest(), config.train.tail, config.train.augmented_views]
-    with torch.no_grad():
-        return cached_features(
-            folder, pixels, views, lambda p: backbone.body(p, config.train.tail), identity
-        )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A checkpoint, ready to caption."""
-
-    config: Config
+    data: Dataset
     vocabulary: Vocabulary
-    backbone: Backbone
-    captioner: Captioner
-    seconds: float  # of training, all stages
+    picture_words: WordList
+    recipe: Recipe
+    run: Path
+    cache: Path
+    texts: Path  # folder of what a language_model stage names
+    backbone_weights: Path | None
+    processes: Processes
+    pieces: int  # of a process' share of a step
+    track: str
 
-    @classmethod
-    def load(cls, checkpoint: Path) -> "Trained":
-        """Reads a checkpoint; the backbone's frozen stages come from where training had them."""
-        saved = torch.load(checkpoint, weights_only=True)
-        vocabulary = Vocabulary(saved["vocabulary"])
-        config = Config.parse(saved["config"], len(vocabulary))
-        backbone = Backbone(config.model.backbone).eval()
-        network = Network(backbone.tail(config.train.tail), Captioner(config.model)).eval()
-        network.load_state_dict(saved["network"])
-        return cls(config, vocabulary, backbone, network.captioner, saved["seconds"])
+    def stage(self, name: str, start: Path | None) -> None:
+        """Runs one stage, from the checkpoint of another."""
+        stage, folder = self.recipe.stages[name], self.run / name
+        if finished(folder, stage):
+            log.info("stage %s is finished", name)
+            return
+        if isinstance(stage, Soup):
+            soup([self.run / f"{part}.pt" for part in stage.of], folder, name, stage)
+            return
+        backbone, network = self.untouched(stage)
+        earlier, seconds = [], 0.0
+        if start:
+            earlier, seconds = begin_from(
+                start, network, stage, self.vocabulary, backbone.carried()
+            )
+        choose_trained(network, stage)
+        objective, validate = self.objective(stage, backbone, network)
 
-    @torch.no_grad()
-    def caption(self, pixels: np.ndarray, forced: Tensor | None = None) -> Captions:
-        """Greedy captions of uint8 [B, size, size, 3]."""
-        return self.captioner.greedy(self.backbone(torch.from_numpy(pixels)), forced)
+        def described(network: Network, spent: float) -> dict:
+            return describe(
+                network,
+                stage.tail,
+                self.recipe.decoding,
+                [*earlier, {"name": name, **stage.unparse()}],
+                self.vocabulary,
+                self.picture_words,
+                seconds + spent,
+                backbone.carried(),
+            )
+
+        folder.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(folder, network, stage, objective, described, self.processes, self.pieces)
+        if isinstance(validate, VariedCaptioning):
+            log.info("stage %s begins with %s", name, shown(validate.start))
+            if self.processes.first:
+                trainer.keep(validate.score)
+        parameters = sum(p.numel() for p in trainer.trained) / 1e6
+        log.info("stage %s: %.2f M trained parameters", name, parameters)
+        with tracking(self.track, folder, trainer.step) as track:
+            trainer.train(validate, track)
+        log.info("stage %s: best %.4f, %d minutes", name, trainer.best, trainer.seconds / 60)
+
+    def untouched(self, stage: Stage) -> tuple[Backbone, Network]:
+        """The backbone as ImageNet made it, and a network over it with a new captioner."""
+        model, device = self.recipe.model, self.processes.device
+        with torch.device("cpu"):
+            backbone = Backbone(model.backbone, file=self.backbone_weights).eval()
+            backbone.check(COFFEE, model.size)
+            torch.manual_seed(stage.seed)
+            network = build(backbone, stage.tail, model, self.picture_words)
+        return backbone.to(device), network.to(device)
+
+    def objective(
+        self, stage: Stage, backbone: Backbone, network: Network
+    ) -> tuple[Objective, Validation]:
+        """What a stage minimises, and what its checkpoints are chosen by."""
+        kind = stage.objective
+        if isinstance(kind, LanguageModel):
+            return self.reading(kind, stage.bf16)
+        with self.processes.first_alone():
+            cache = self.grids(stage, backbone)
+        pictures = self.pictures(cache)
+        if isinstance(kind, Heads):
+            return self.heads(stage, pictures, network)
+        captioning = Captioning(self.data, cache, self.vocabulary, self.recipe.decoding)
+        if isinstance(kind, SelfCritical):
+            varied = VariedCaptioning(captioning, network)
+            return SelfCriticalLoss(pictures, kind, stage.bf16), varied
+        return CrossEntropyLoss(pictures, kind, stage.bf16), captioning
+
+    def reading(self, kind: LanguageModel, bf16: bool) -> tuple[Objective, Validation]:
+        """The decoder as a language model."""
+        further = self.texts / kind.captions if kind.captions else None
+        captions = [self.encode(caption) for caption in texts(self.data, further)]
+        val = [self.encode(c) for n in self.data.val[:CHOSEN_ON] for c in self.data.captions[n]]
+        return LanguageModelLoss(captions, kind, bf16), Reading(val)
+
+    def heads(
+        self, stage: Stage, pictures: Pictures, network: Network
+    ) -> tuple[Objective, Validation]:
+        """The heads on features that stay."""
+        _, untouched = self.untouched(stage)
+        cache, kind = pictures.cache, stage.objective
+        train = Pooled.compute(cache, pictures.names, kind.views, network, untouched)
+        val = Pooled.compute(cache, chosen(self.data, cache), 1, network, untouched)
+        loss = HeadsLoss(train, pictures.words, kind)
+        return loss, Finding(self.data, val, self.picture_words)
+
+    def grids(self, stage: Stage, backbone: Backbone) -> Cache:
+        """What the backbone's tail takes, for the pictures of both splits."""
+        names = [*self.data.train, *self.data.val]
+        pixels = cached_pixels(self.cache, self.data, names, self.recipe.model.size)
+        views = [lambda p, _: p, lambda p, _: flip(p), *[augment] * stage.augmented_views]
+        frozen = backbone.stages[: len(backbone.stages) - stage.tail].state_dict().values()
+        weights = hashlib.sha256(b"".join(weight.cpu().numpy().tobytes() for weight in frozen))
+        identity = ["v2", weights.hexdigest(), stage.tail, stage.augmented_views]
+
+        def extract(pixels: torch.Tensor) -> torch.Tensor:
+            return backbone.body(pixels.to(self.processes.device), stage.tail).cpu()
+
+        with torch.no_grad():
+            return cached_features(self.cache, pixels, views, extract, identity)
+
+    def pictures(self, cache: Cache) -> Pictures:
+        """The train pictures that could be read and have captions."""
+        known = {n: self.data.training_captions(n) for n in self.data.train if n in cache.row}
+        known = {name: captions for name, captions in known.items() if captions}
+        tokens = {name: [self.encode(c) for c in known[name]] for name in known}
+        return Pictures(list(known), cache, tokens, self.picture_words.targets(known))
+
+    def encode(self, caption: str) -> list[int]:
+        """The tokens of a caption, as long as the model writes at most."""
+        return self.vocabulary.encode(caption, self.recipe.model.max_length)
+
+
+def choose_trained(network: Network, stage: Stage) -> None:
+    """Says which weights require a gradient."""
+    captioner = network.captioner
+    match stage.objective:
+        case Heads():
+            network.requires_grad_(False)
+            network.words.requires_grad_(True)
+            network.classes.requires_grad_(True)
+        case LanguageModel():
+            network.requires_grad_(False)
+            for weights in (captioner.embedding, captioner.decoder, captioner.decoded):
+                weights.requires_grad_(True)
+            captioner.place.requires_grad_(True)
+            captioner.bias.requires_grad_(True)
+            for layer in captioner.decoder:
+                layer.cross_attention.requires_grad_(False)
+                layer.norm2.requires_grad_(False)
+        case CrossEntropy() | SelfCritical():
+            network.tail.requires_grad_(stage.tail > 0 and not stage.frozen)
+
+
+def soup(parts: Sequence[Path], folder: Path, name: str, stage: Soup) -> None:
+    """Writes the mean of checkpoints' weights; its time is that of all stages behind it."""
+    saved = [torch.load(part, weights_only=True, map_location="cpu") for part in parts]
+    mean = dict(saved[0])
+    mean["network"] = {
+        key: sum(each["network"][key] for each in saved) / len(saved) for key in mean["network"]
+    }
+    behind = {each["name"]: each for one in saved for each in one["stages"]}
+    common = max(each["seconds"] - each["stage_seconds"] for each in saved)
+    mean["seconds"] = common + sum(each["stage_seconds"] for each in saved)
+    mean["stages"] = [*behind.values(), {"name": name, **stage.unparse()}]
+    mean |= {"stage": stage.unparse(), "stage_seconds": 0.0, "finished": True}
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("best.pt", "last.pt"):  # last.pt, which says that it is finished, last
+        torch.save(mean, folder / f"{file}.tmp")
+        os.replace(folder / f"{file}.tmp", folder / file)
+
+
+def finished(folder: Path, stage: Stage | Soup) -> bool:
+    """Whether a run of this stage, with these settings, came to its end."""
+    if not (folder / "last.pt").exists():
+        return False
+    saved = torch.load(folder / "last.pt", weights_only=True, mmap=True)
+    return saved["finished"] and saved["stage"] == stage.unparse()
+
+
+def begin_from(
+    start: Path, network: Network, stage: Stage, vocabulary: Vocabulary, carried: dict | None = None
+) -> tuple[list[dict], float]:
+    """Loads an earlier stage's weights; returns that checkpoint's stages and seconds.
+
+    carried is what the backbone asks a checkpoint to carry.
+    """
+    saved = torch.load(start, weights_only=True, map_location="cpu")
+    if saved["vocabulary"] != vocabulary.words:
+        raise ValueError(f"{start} was trained with another vocabulary")
+    if not same_backbone(saved, {"backbone": carried}):
+        raise ValueError(f"{start} has other ImageNet weights: give the same --backbone-weights")
+    more = stage.tail - saved["tail"]
+    if more < 0:
+        raise ValueError(f"{start} has a longer trained tail, which would be lost")
+    untouched = {f"tail.{name}": weight for name, weight in network.tail.state_dict().items()}
+    network.load_state_dict(untouched | deeper(saved["network"], more))
+    return saved["stages"], saved["seconds"]
+
+
+def deeper(weights: Mapping[str, Tensor], more: int) -> dict[str, Tensor]:
+    """A network's weights by their names in one whose tail begins so many stages earlier."""
+    renamed = {}
+    for name, weight in weights.items():
+        part, _, rest = name.partition(".")
+        if part == "tail":
+            stage, _, rest = rest.partition(".")
+            name = f"tail.{int(stage) + more}.{rest}"
+        renamed[name] = weight
+    return renamed
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="a file of configs/")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path, help="a folder of configs/")
     parser.add_argument("--data", type=Path, required=True, help="folder in Kaggle's layout")
+    parser.add_argument("--splits", type=Path, help="folder of the lists of the split, if not DATA")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--start", type=Path, help="checkpoint of an earlier stage")
     parser.add_argument("--cache", type=Path, default=HERE / "cache")
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(args.threads)
-
-    data = Dataset.open(args.data)
-    vocabulary = data.vocabulary()
-    config = Config.parse(tomllib.loads(args.config.read_text()), len(vocabulary))
-    backbone = Backbone(config.model.backbone).eval()
-    backbone.check(COFFEE, config.model.size)
-    cache = cache_grids(args.cache, data, config, backbone)
-    torch.manual_seed(config.seed)
-    network = Network(backbone.tail(config.train.tail), Captioner(config.model))
-    earlier = 0.0
-    if args.start:
-        start = Trained.load(args.start)
-        if start.vocabulary.words != vocabulary.words:
-            raise ValueError(f"{args.start} was trained with another vocabulary")
-        if start.config.train.tail:
-            raise ValueError(f"{args.start} has a trained tail, which would be lost")
-        network.captioner.load_state_dict(start.captioner.state_dict())
-        earlier = start.seconds
-    args.run.mkdir(parents=True, exist_ok=True)
-    captions = {
-        name: [vocabulary.encode(c, config.model.max_length) for c in data.training_captions(name)]
-        for name in data.train
-        if name in cache.row
-    }
-    captions = {name: each for name, each in captions.items() if each}
-    scorer = Scorer({name: data.captions[name] for name in data.val if name in cache.row})
-    trainer = Trainer(args.run, network, config, vocabulary, captions, cache, earlier)
-    parameters = sum(p.numel() for p in network.parameters()) / 1e6
-    log.info(
-        "%d pictures, %d words, %.2f M trained parameters",
-        len(captions), len(vocabulary), parameters,
+    parser.add_argument("--backbone-weights", type=Path, help="file, if timm may not fetch them")
+    parser.add_argument("--threads", type=int, default=1, help="a process")
+    parser.add_argument(
+        "--accumulate", type=int, default=1, metavar="N",
+        help="do a step in N pieces: less memory, the same gradient",
     )  # fmt: skip
-    names = list(scorer.references)
-    trainer.train(lambda: scorer.cider(write_captions(network, cache, names, vocabulary)))
-    log.info("done: best CIDEr %.4f, %d minutes", trainer.best, trainer.seconds / 60)
+    parser.add_argument("--track", choices=TRACKERS, default=TRACKERS[0])
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    processes = Processes.join()
+    if processes.device != "cpu":  # the context costs a little at every call
+        torch.set_default_device(processes.device)
+    logging.basicConfig(
+        level=logging.INFO if processes.first else logging.WARNING,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    data = Dataset.open(args.data, args.splits)
+    vocabulary = data.vocabulary()
+    picture_words = WordList.build([c for n in data.train for c in data.clean_captions(n)])
+    recipe = Recipe.read(args.recipe, len(vocabulary), len(picture_words.stems))
+    training = Training(
+        data,
+        vocabulary,
+        picture_words,
+        recipe,
+        args.run,
+        args.cache,
+        args.data,
+        args.backbone_weights,
+        processes,
+        args.accumulate,
+        args.track,
+    )
+    before = None
+    for name, stage in recipe.stages.items():
+        named = isinstance(stage, Stage) and stage.start
+        training.stage(name, args.run / stage.start / "best.pt" if named else before)
+        before = args.run / name / "best.pt"
 
 
 if __name__ == "__main__":

@@ -14,22 +14,23 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 )
 
 // formatVersion is the layout of the artifact that this shoebox reads.
-const formatVersion = 1
+const formatVersion = 2
 
-//go:embed model.onnx vocabulary.txt model.json
+//go:embed model.onnx vocabulary.txt words.tsv classes.txt model.json
 var shipped embed.FS
 
 // Artifact is a model ready to be run.
 type Artifact struct {
 	Info
-	ONNX       []byte   // the graph: pixels -> tokens, score (train/export.py)
+	ONNX       []byte   // the graph (train/graph.py names its inputs and outputs)
 	Vocabulary []string // word of each token id
+	Words      []Word   // what the graph's output words is about, in its order
+	Classes    []Class  // what the graph's output classes is about, in its order
 	// Hash names this model in photos' rows: the SHA-256 of the hashes of
-	// graph and vocabulary, hexadecimal.
+	// its files, hexadecimal.
 	Hash string
 }
 
@@ -48,10 +49,17 @@ type Info struct {
 		EOS int64 `json:"eos"`
 		Unk int64 `json:"unk"`
 	} `json:"special_ids"`
-	MaxLength        int      `json:"max_length"`   // tokens, the last one <eos>
-	UnsureBelow      *float64 `json:"unsure_below"` // score, nats a token
-	VocabularySHA256 string   `json:"vocabulary_sha256"`
-	ONNXSHA256       string   `json:"onnx_sha256"`
+	MaxLength   int      `json:"max_length"`   // tokens, the last one <eos>
+	UnsureBelow *float64 `json:"unsure_below"` // certainty, nats a token
+	// SmallestProbability is added to the probabilities of picture words
+	// before their logarithm is taken.
+	SmallestProbability float64 `json:"smallest_probability"`
+	SHA256              struct {
+		ONNX       string `json:"model.onnx"`
+		Vocabulary string `json:"vocabulary.txt"`
+		Words      string `json:"words.tsv"`
+		Classes    string `json:"classes.txt"`
+	} `json:"sha256"`
 }
 
 // Shipped returns the model inside this binary.
@@ -83,17 +91,32 @@ func read(files fs.FS) (Artifact, error) {
 		return a, fmt.Errorf("model.json: %w", err)
 	}
 	if a.FormatVersion != formatVersion {
-		return a, fmt.Errorf("model.json: format %d, this shoebox reads format %d", a.FormatVersion, formatVersion)
+		return a, fmt.Errorf("model.json: format %d, this shoebox reads format %d: "+
+			"write it again with the train/export.py of this shoebox", a.FormatVersion, formatVersion)
 	}
-	if a.ONNX, err = readChecked(files, "model.onnx", a.ONNXSHA256); err != nil {
+	if a.ONNX, err = readChecked(files, "model.onnx", a.SHA256.ONNX); err != nil {
 		return a, err
 	}
-	vocabulary, err := readChecked(files, "vocabulary.txt", a.VocabularySHA256)
+	vocabulary, err := readChecked(files, "vocabulary.txt", a.SHA256.Vocabulary)
 	if err != nil {
 		return a, err
 	}
-	a.Vocabulary = strings.Split(strings.TrimSuffix(string(vocabulary), "\n"), "\n")
-	sum := sha256.Sum256([]byte(a.ONNXSHA256 + a.VocabularySHA256))
+	words, err := readChecked(files, "words.tsv", a.SHA256.Words)
+	if err != nil {
+		return a, err
+	}
+	classes, err := readChecked(files, "classes.txt", a.SHA256.Classes)
+	if err != nil {
+		return a, err
+	}
+	a.Vocabulary = lines(vocabulary)
+	if a.Words, err = parseWords(words); err != nil {
+		return a, err
+	}
+	if a.Classes, err = parseClasses(classes); err != nil {
+		return a, err
+	}
+	sum := sha256.Sum256([]byte(a.SHA256.ONNX + a.SHA256.Vocabulary + a.SHA256.Words + a.SHA256.Classes))
 	a.Hash = hex.EncodeToString(sum[:])
 	return a, a.check()
 }
@@ -128,6 +151,9 @@ func (a *Artifact) check() error {
 	}
 	if a.MaxLength < 1 || a.MaxLength > 1000 {
 		return fmt.Errorf("model.json: max_length %d, want 1 to 1000", a.MaxLength)
+	}
+	if s := a.SmallestProbability; s <= 0 || s >= 1 {
+		return fmt.Errorf("model.json: smallest_probability %g, want more than 0 and less than 1", s)
 	}
 	return nil
 }

@@ -17,22 +17,41 @@ import (
 	"shoebox/cmd/shoebox/runtime"
 )
 
-// tolerance is how far logits may be from PyTorch's, and how large its margin
-// has to be for its token to be the only right one.
-const tolerance = 1e-3
+// tolerance is how far logits, sums of them and probabilities may be from
+// PyTorch's; near is how small its margin is where rounding may have chosen
+// other tokens (train/parity.py).
+const (
+	tolerance = 1e-3
+	near      = 1e-4
+)
 
 var goldenDir = filepath.Join("..", "model", "golden")
 
-// golden is PyTorch's answer about a picture (train/export.py).
+// golden is PyTorch's answer about a picture (train/golden.py).
 type golden struct {
-	PNG     string    `json:"png"`
-	Score   float64   `json:"score"`
-	Tokens  []int64   `json:"tokens"`
-	Margins []float64 `json:"margins"` // between the likeliest two tokens of each step
-	Steps   []struct {
+	PNG      string   `json:"png"`
+	Searches []search `json:"searches"`
+	// Steps are logits of greedy decoding, the first search.
+	Steps []struct {
 		Indices []int     `json:"indices"`
 		Logits  []float64 `json:"logits"`
 	} `json:"steps"`
+	Words   likeliest `json:"words"`
+	Classes likeliest `json:"classes"`
+}
+
+// search is what was found with a number of beams, the best first.
+type search struct {
+	Beams      int64     `json:"beams"`
+	Margin     float64   `json:"margin"` // how near other tokens were, nats
+	Tokens     [][]int64 `json:"tokens"`
+	Likelihood []float64 `json:"likelihood"`
+	Certainty  []float64 `json:"certainty"`
+}
+
+type likeliest struct {
+	Columns       []int     `json:"columns"`
+	Probabilities []float64 `json:"probabilities"`
 }
 
 func readGolden(t *testing.T) []golden {
@@ -92,7 +111,7 @@ func openShipped(t *testing.T, inputs, outputs []string) *Session {
 }
 
 // forcedLogits runs the graph with given tokens and returns the logits of
-// each step, [step][vocabulary].
+// each step of greedy decoding, [step][vocabulary].
 func forcedLogits(t *testing.T, s *Session, pixels []byte, tokens []int64) [][]float32 {
 	t.Helper()
 	picture, err := s.pixels([][]byte{pixels})
@@ -105,8 +124,10 @@ func forcedLogits(t *testing.T, s *Session, pixels []byte, tokens []int64) [][]f
 		t.Fatal(err)
 	}
 	defer forced.Destroy()
+	greedy := beams(t, 1)
+	defer greedy.Destroy()
 	outputs := []ort.Value{nil}
-	if err := s.session.Run([]ort.Value{picture, forced}, outputs); err != nil {
+	if err := s.session.Run([]ort.Value{picture, forced, greedy}, outputs); err != nil {
 		t.Fatal(err)
 	}
 	defer destroy(outputs)
@@ -119,10 +140,20 @@ func forcedLogits(t *testing.T, s *Session, pixels []byte, tokens []int64) [][]f
 	return all
 }
 
+// beams is the graph's input of that name.
+func beams(t testing.TB, n int64) *ort.Scalar[int64] {
+	t.Helper()
+	scalar, err := ort.NewScalar(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scalar
+}
+
 func TestLogitsAreThoseOfPyTorch(t *testing.T) {
-	s := openShipped(t, []string{inputPixels, inputForced}, []string{outputLogits})
+	s := openShipped(t, []string{inputPixels, inputForced, inputBeams}, []string{outputLogits})
 	for _, g := range readGolden(t) {
-		logits := forcedLogits(t, s, readPixels(t, g.PNG), g.Tokens)
+		logits := forcedLogits(t, s, readPixels(t, g.PNG), g.Searches[0].Tokens[0])
 		if len(logits) != len(g.Steps) {
 			t.Errorf("%s: %d steps, want %d", g.PNG, len(logits), len(g.Steps))
 			continue
@@ -139,55 +170,108 @@ func TestLogitsAreThoseOfPyTorch(t *testing.T) {
 	}
 }
 
-func TestTokensAreThoseOfPyTorchInBatchesOfAnySize(t *testing.T) {
-	s := openShipped(t, []string{inputPixels}, []string{outputTokens, outputScore})
+func TestAnswersAreThoseOfPyTorchInBatchesOfAnySize(t *testing.T) {
+	s := openShipped(t, []string{inputPixels, inputBeams}, wanted)
 	all := readGolden(t)
-	for _, batch := range []int{1, 3, 8} {
-		t.Run(fmt.Sprintf("batches of %d", batch), func(t *testing.T) {
-			var pictures [][]byte
-			for i := range batch {
-				pictures = append(pictures, readPixels(t, all[i%len(all)].PNG))
-			}
-			tokens, err := s.Run(pictures)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range batch {
-				checkTokens(t, all[i%len(all)], tokens.Row(i), float64(tokens.Scores[i]))
-			}
-		})
+	for search := range all[0].Searches {
+		width := all[0].Searches[search].Beams
+		for _, batch := range []int{1, 3, 8} {
+			t.Run(fmt.Sprintf("%d beams, batches of %d", width, batch), func(t *testing.T) {
+				var pictures [][]byte
+				for i := range batch {
+					pictures = append(pictures, readPixels(t, all[i%len(all)].PNG))
+				}
+				pixels, err := s.pixels(pictures)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer pixels.Destroy()
+				n := beams(t, width)
+				defer n.Destroy()
+				answers, err := s.run(batch, pixels, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, answer := range answers {
+					g := all[i%len(all)]
+					checkHypotheses(t, g.PNG, g.Searches[search], answer.Hypotheses)
+					checkLikeliest(t, g.PNG, g.Words, answer.Words)
+					checkLikeliest(t, g.PNG, g.Classes, answer.Classes)
+				}
+			})
+		}
 	}
 }
 
-// checkTokens compares up to the first step at which PyTorch was undecided.
-func checkTokens(t *testing.T, want golden, got []int64, score float64) {
+// TestTheGraphSearchesWithTheBeamsOfItsArtifact runs it as programs do.
+func TestTheGraphSearchesWithTheBeamsOfItsArtifact(t *testing.T) {
+	s := openShipped(t, []string{inputPixels}, wanted)
+	g := readGolden(t)[0]
+	answers, err := s.Run([][]byte{readPixels(t, g.PNG)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := slices.IndexFunc(g.Searches, func(s search) bool { return int(s.Beams) == len(answers[0].Hypotheses) })
+	if found < 0 {
+		t.Fatalf("%d hypotheses, golden.json has none of so many", len(answers[0].Hypotheses))
+	}
+	checkHypotheses(t, g.PNG, g.Searches[found], answers[0].Hypotheses)
+}
+
+// checkHypotheses compares what was found, unless PyTorch was undecided.
+func checkHypotheses(t *testing.T, png string, want search, got []Hypothesis) {
 	t.Helper()
-	for i, token := range want.Tokens {
-		if want.Margins[i] <= tolerance {
-			return
+	if len(got) != len(want.Tokens) {
+		t.Errorf("%s: %d hypotheses, want %d", png, len(got), len(want.Tokens))
+		return
+	}
+	for k, hypothesis := range got {
+		if !slices.Equal(trimmed(hypothesis.Tokens), trimmed(want.Tokens[k])) {
+			if want.Margin > near {
+				t.Errorf("%s: hypothesis %d is %v, want %v", png, k, hypothesis.Tokens, want.Tokens[k])
+			}
+			continue
 		}
-		if i >= len(got) || got[i] != token {
-			t.Errorf("%s: tokens %v, want %v", want.PNG, got, want.Tokens)
-			return
+		likelihood, certainty := float64(hypothesis.Likelihood), float64(hypothesis.Certainty)
+		if math.Abs(likelihood-want.Likelihood[k]) > tolerance || math.Abs(certainty-want.Certainty[k]) > tolerance {
+			t.Errorf("%s: hypothesis %d has the likelihood %g and the certainty %g, want %g and %g",
+				png, k, likelihood, certainty, want.Likelihood[k], want.Certainty[k])
 		}
 	}
-	if math.Abs(score-want.Score) > tolerance {
-		t.Errorf("%s: score %g, want %g", want.PNG, score, want.Score)
+}
+
+// trimmed cuts off the <pad> at the end: a batch is as long as its longest.
+func trimmed(tokens []int64) []int64 {
+	for len(tokens) > 0 && tokens[len(tokens)-1] == 0 {
+		tokens = tokens[:len(tokens)-1]
+	}
+	return tokens
+}
+
+func checkLikeliest(t *testing.T, png string, want likeliest, got []float32) {
+	t.Helper()
+	for i, column := range want.Columns {
+		if p := float64(got[column]); math.Abs(p-want.Probabilities[i]) > tolerance {
+			t.Errorf("%s: column %d has the probability %g, want %g", png, column, p, want.Probabilities[i])
+		}
 	}
 }
 
 func TestPicturesOfAnotherSizeAreRefused(t *testing.T) {
-	s := openShipped(t, []string{inputPixels}, []string{outputTokens, outputScore})
+	s := openShipped(t, []string{inputPixels}, wanted)
 	if _, err := s.Run([][]byte{make([]byte, 10)}); err == nil {
 		t.Error("10 bytes were taken for a picture")
 	}
 }
 
-// BenchmarkRun reports the time a caption takes in batches of several sizes,
-// on one thread.
+// BenchmarkRun reports the time a picture takes in batches of several sizes, on
+// one thread. SHOEBOX_BENCH_MODEL names the folder of another model.
 func BenchmarkRun(b *testing.B) {
 	found, _ := runtime.Find("")
 	a, err := model.Shipped()
+	if dir := os.Getenv("SHOEBOX_BENCH_MODEL"); dir != "" {
+		a, err = model.Open(dir)
+	}
 	if err != nil {
 		b.Fatal(err)
 	}

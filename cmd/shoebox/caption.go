@@ -44,6 +44,35 @@ type captionLine struct {
 	Damaged bool    `json:"damaged,omitempty"`
 	Width   int     `json:"width"`
 	Height  int     `json:"height"`
+	// Others are the captions that came next.
+	Others []otherCaption `json:"others"`
+	// LooksLike holds the words that tell most about the picture, also those
+	// that no caption has.
+	LooksLike []likelyWord `json:"looks_like"`
+}
+
+type otherCaption struct {
+	Text       string  `json:"text"`
+	Likelihood float64 `json:"likelihood"` // log-probability, nats
+}
+
+type likelyWord struct {
+	Word        string  `json:"word"`
+	Probability float64 `json:"probability"`
+}
+
+// looksLike is how many words a line of `caption --json` holds.
+const looksLike = 5
+
+func (l *captionLine) describe(c *captioner.Captioner, d captioner.Description) {
+	l.Caption, l.Score, l.Unsure = d.Caption.Text, d.Caption.Score, d.Caption.Unsure
+	l.Others, l.LooksLike = []otherCaption{}, []likelyWord{} // [] and never null
+	for _, other := range d.Others {
+		l.Others = append(l.Others, otherCaption(other))
+	}
+	for _, likely := range c.LooksLike(d, looksLike) {
+		l.LooksLike = append(l.LooksLike, likelyWord(likely))
+	}
 }
 
 type captionJob struct {
@@ -92,12 +121,12 @@ func (j *captionJob) batch(files []string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	captions, err := j.captioner.Caption(pixels)
+	descriptions, err := j.captioner.Describe(pixels)
 	if err != nil {
 		return err
 	}
-	for i, c := range captions {
-		lines[i].Caption, lines[i].Score, lines[i].Unsure = c.Text, c.Score, c.Unsure
+	for i, d := range descriptions {
+		lines[i].describe(j.captioner, d)
 		if err := j.print(lines[i]); err != nil {
 			return err
 		}

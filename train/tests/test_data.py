@@ -1,6 +1,7 @@
-"""Captions, splits, vocabulary, pixels and caches."""
+"""Captions, layouts, vocabulary, pixels and caches; splits are in test_splits.py."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -24,9 +25,11 @@ def test_the_row_without_its_second_separator_is_read(tmp_path):
 
 def test_a_line_that_is_no_row_is_reported(tmp_path, caplog):
     path = tmp_path / "results.csv"
-    path.write_text("image_name| comment_number| comment\nnonsense\n1.jpg| 0| A dog .\n")
-    assert d.read_captions(path) == {"1.jpg": ["A dog ."]}
-    assert "results.csv:2" in caplog.text
+    table = "image_name| comment_number| comment\n1.jpg| 0| A dog .\n"
+    path.write_text(table + "nonsense\n" + table.replace("1.jpg", "2.jpg"))  # two, joined by cat
+    assert d.read_captions(path) == {"1.jpg": ["A dog ."], "2.jpg": ["A dog ."]}
+    assert "results.csv:3 is not a caption" in caplog.text
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,17 +70,37 @@ def test_junk_and_repeated_captions_are_not_trained_on(dataset):
     del dataset.captions["junk.jpg"]
 
 
-def test_a_picture_in_both_splits_is_an_error(tmp_path):
+def test_the_archive_is_read_as_it_unpacks(tmp_path):
+    """flickr30k_images/ holds results.csv, the pictures' folder, and a copy of both below."""
+    inner = write_dataset(tmp_path / "flickr30k_images")
+    for split in ("train", "val"):
+        (inner / f"{split}.txt").rename(tmp_path / f"{split}.txt")
+    shutil.copytree(inner / "flickr30k_images", inner / "flickr30k_images" / "flickr30k_images")
+    shutil.copy(inner / "results.csv", inner / "flickr30k_images")
+    data = d.Dataset.open(tmp_path)
+    assert data.path("red0.jpg") == inner / "flickr30k_images" / "red0.jpg"
+    assert d.load_pixels(data.path("red0.jpg"), 8).shape == (8, 8, 3)
+    assert len(data.captions) == 12 and {len(each) for each in data.captions.values()} == {5}
+
+
+def test_a_folder_without_captions_or_without_pictures_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no results.csv"):
+        d.Dataset.open(tmp_path)
     folder = write_dataset(tmp_path / "data")
-    (folder / "val.txt").write_text("red0.jpg\n")
-    with pytest.raises(ValueError, match=r"1 pictures are in train and val, such as red0.jpg"):
+    shutil.rmtree(folder / "flickr30k_images")
+    with pytest.raises(FileNotFoundError, match="no picture that .*results.csv names"):
         d.Dataset.open(folder)
 
 
-def test_no_picture_crosses_the_split(dataset):
-    assert len(dataset.train) == 9
-    assert len(dataset.val) == 3
-    assert not set(dataset.train) & set(dataset.val)
+def test_own_captions_may_be_one_a_picture(tmp_path):
+    """The layout that `shoebox export-training` writes."""
+    folder = write_dataset(tmp_path / "data")
+    rows = (folder / "results.csv").read_text().splitlines()
+    own = [row for row in rows if "| 0|" in row or row.startswith("image_name")]
+    (folder / "results.csv").write_text("\n".join(own) + "\n")
+    data = d.Dataset.open(folder)
+    assert [len(data.training_captions(name)) for name in data.train] == [1] * 9
+    assert len(data.val) == 3
 
 
 def test_missing_and_unreadable_pictures_are_reported_and_left_out(tmp_path, caplog):
@@ -87,7 +110,8 @@ def test_missing_and_unreadable_pictures_are_reported_and_left_out(tmp_path, cap
     data = d.Dataset.open(folder)
     cache = d.cached_pixels(tmp_path / "cache", data, data.train, 32)
     assert set(data.train) - set(cache.names) == {"red0.jpg", "green1.jpg"}
-    assert "red0.jpg" in caplog.text and "green1.jpg" in caplog.text
+    assert "1 pictures of" in caplog.text and "such as red0.jpg" in caplog.text
+    assert "left out: red0.jpg" in caplog.text and "left out: green1.jpg" in caplog.text
     assert (
         cache.array[cache.row["blue0.jpg"], 0] == d.load_pixels(data.path("blue0.jpg"), 32)
     ).all()

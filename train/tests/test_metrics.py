@@ -5,8 +5,7 @@ import json
 import pytest
 from conftest import SHARED
 
-from evaluate import read_jsonl
-from metrics import Scorer, tokenize, variety
+from metrics import Scorer, mean_by_tenth, rank_correlation, repeats, tokenize, variety
 
 CHECK = SHARED / "caption-metrics-check.json"
 
@@ -50,14 +49,36 @@ def test_variety_counts_captions_words_and_repetition():
         "share repeated 5 times or more": 0.8571,
         "different words": 5,
         "words a caption": 3.43,
+        "captions that use a word twice": 1,
         "captions that repeat a phrase at once": 1,
     }
 
 
-def test_captions_of_the_binary_are_read_by_file_name(tmp_path):
-    lines = [{"path": "/a/b c.jpg", "caption": "A dog.", "score": -1.5}]
-    (tmp_path / "out.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert read_jsonl(tmp_path / "out.jsonl") == {"b c.jpg": "A dog."}
+def test_a_word_that_says_something_may_stand_once():
+    assert repeats("two men in shirts beside a man in a red shirt")
+    assert not repeats("a man on a hill and a dog on a rock")
+
+
+def test_a_part_of_the_pictures_is_scored_as_if_it_were_alone():
+    names = ["1.jpg", "3.jpg"]
+    captions = {"1.jpg": "a dog in snow", "2.jpg": "two boys", "3.jpg": "a woman in red"}
+    alone = Scorer({name: REFERENCES[name] for name in names})
+    assert Scorer(REFERENCES).only(names).scores(captions) == alone.scores(captions)
+
+
+def test_tenths_go_from_the_lowest_score_to_the_highest():
+    worth = list(range(40))
+    scores = [-number for number in worth]
+    assert mean_by_tenth(worth, scores) == [37.5 - 4 * tenth for tenth in range(10)]
+    assert mean_by_tenth([1.0, 2.0], [5, 4]) == [2.0, 1.0]
+
+
+def test_rank_correlation_looks_at_the_order_alone():
+    assert rank_correlation([1, 2, 3, 4], [0.1, 0.2, 5, 900]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    assert rank_correlation([1, 1, 1], [4, 3, 2]) == 0
+    # Equal values share a rank: 1, 2.5, 2.5, 4 beside 1, 3, 2, 4.
+    assert rank_correlation([0, 7, 7, 9], [1, 3, 2, 4]) == pytest.approx(0.9487, abs=1e-4)
 
 
 @pytest.mark.skipif(not CHECK.exists(), reason="needs ../shared/data/caption-metrics-check.json")

@@ -1,17 +1,11 @@
-"""Backbone and captioner."""
-
-from pathlib import Path
+"""The captioner; how it is searched is tested in test_decode.py."""
 
 import pytest
-import timm
 import torch
 from conftest import tiny_config
 
-from backbone import Backbone, fold_batch_norm
-from data import BOS, EOS, PAD, UNK
-from model import NO_REPEAT, Captioner, Dropout
-
-COFFEE = Path(__file__).parents[2] / "testdata" / "photos" / "coffee.png"
+from data import BOS, PAD, UNK
+from model import HISTORY, NEVER, Captioner, Dropout, repeating
 
 
 @torch.no_grad()
@@ -32,51 +26,65 @@ def test_the_cache_changes_nothing(captioner):
     memory = captioner.encode(torch.randn(3, 4, 24))
     tokens = torch.cat([torch.full((3, 1), BOS), 4 + torch.arange(21).view(3, 7)], 1)
     whole = captioner.logits(captioner.decode(memory, tokens, torch.arange(3)))
-    past = captioner.no_past(3)
-    writable = torch.ones(40, dtype=torch.bool)
-    writable[[PAD, BOS, UNK]] = False
+    past, history = captioner.no_past(3), torch.full((3, HISTORY - 1), BOS)
+    no_boost = torch.zeros(3, 40)
     for i in range(tokens.shape[1]):
-        recent = tokens[:, [max(i - 1, 0), i]]
-        logits, past = captioner.step(recent, captioner.place[i], memory, past)
+        history = torch.cat([history, tokens[:, i : i + 1]], 1)
+        logits, past, _ = captioner.step(history, captioner.place[i], memory, past, no_boost)
         for row in range(3):
-            kept = writable.clone()
-            kept[recent[row]] = False
-            assert torch.allclose(logits[row, kept], whole[row, i, kept], atol=1e-5)
+            written = logits[row] > NEVER / 2
+            assert written.sum() >= 40 - 3 - 2  # <pad>, <bos>, <unk>; the last two words
+            assert torch.allclose(logits[row, written], whole[row, i, written], atol=1e-5)
 
 
-def test_greedy_writes_words_then_eos_then_pad(captioner):
-    with torch.no_grad():
-        captioner.bias[EOS] = 3.0
-    captions = captioner.greedy(torch.randn(20, 4, 24))
-    for row in captions.tokens.tolist():
-        end = row.index(EOS) if EOS in row else len(row)
-        assert all(t not in (PAD, BOS, EOS, UNK) for t in row[:end])
-        assert all(row[i] not in row[max(i - NO_REPEAT, 0) : i] for i in range(end))
-        assert set(row[end + 1 :]) <= {PAD}
-    assert captions.tokens.shape[1] <= 12
-    assert (captions.score < 0).all()
+@torch.no_grad()
+def test_a_step_says_where_it_looked(captioner):
+    memory = captioner.encode(torch.randn(3, 4, 24))
+    history = torch.full((3, HISTORY), BOS)
+    looked = captioner.step(
+        history, captioner.place[0], memory, captioner.no_past(3), torch.zeros(3, 40)
+    )[2]
+    assert looked.shape == (3, 4)
+    assert torch.allclose(looked.sum(1), torch.ones(3), atol=1e-5)
 
 
-def test_a_caption_does_not_depend_on_its_neighbours_in_the_batch(captioner):
-    features = torch.randn(5, 4, 24)
-    together = captioner.greedy(features)
-    for i in range(5):
-        alone = captioner.greedy(features[i : i + 1])
-        length = alone.tokens.shape[1]
-        assert torch.equal(together.tokens[i, :length], alone.tokens[0])
-        assert together.score[i].item() == pytest.approx(alone.score[0].item(), abs=1e-5)
+@torch.no_grad()
+def test_the_boost_is_added_to_words_not_yet_written(captioner):
+    memory = captioner.encode(torch.randn(1, 4, 24))
+    history = torch.tensor([[BOS] * (HISTORY - 3) + [9, 10, 11]])
+
+    def logits(boost):
+        step = captioner.step(history, captioner.place[3], memory, captioner.no_past(1), boost)
+        return step[0][0]
+
+    boost = torch.zeros(1, 40)
+    boost[0, [9, 20]] = 2.5
+    plain, boosted = logits(torch.zeros(1, 40)), logits(boost)
+    assert boosted[20] == pytest.approx(plain[20].item() + 2.5, abs=1e-5)
+    assert boosted[9] == plain[9]
 
 
-def test_forced_tokens_are_written_and_the_rest_is_chosen(captioner):
-    with torch.no_grad():
-        captioner.bias[EOS] = -9.0
-    features = torch.randn(2, 4, 24)
-    forced = torch.tensor([[9, -1, 11]])
-    tokens = captioner.greedy(features, forced).tokens
-    assert (tokens[:, 0] == 9).all() and (tokens[:, 2] == 11).all()
-    free = captioner.greedy(features).tokens
-    again = captioner.greedy(features, free)
-    assert torch.equal(again.tokens, free)
+@torch.no_grad()
+def test_what_captions_never_hold_is_never_written(captioner):
+    memory = captioner.encode(torch.randn(1, 4, 24))
+    history = torch.tensor([[BOS] * (HISTORY - 2) + [9, 10]])
+    boost = torch.full((1, 40), 50.0)
+    logits = captioner.step(history, captioner.place[2], memory, captioner.no_past(1), boost)[0][0]
+    never = set((logits < NEVER / 2).nonzero().flatten().tolist())
+    assert never == {PAD, BOS, UNK, 9, 10}
+
+
+@pytest.mark.parametrize(
+    ("history", "never"),
+    [
+        ([1, 1, 1, 1, 1, 8, 9], {8, 9}),  # neither of the last two words
+        ([1, 5, 6, 7, 8, 5, 6], {5, 6}),  # 5 6 7 8 5 6 [7]: the 8 is in between
+        ([1, 1, 5, 6, 7, 5, 6], {5, 6, 7}),  # 5 6 7 5 6 [7]
+        ([5, 6, 7, 8, 5, 6, 7], {6, 7, 8}),  # 5 6 7 8 5 6 7 [8]
+    ],
+)
+def test_a_word_or_phrase_does_not_follow_itself(history, never):
+    assert set(repeating(torch.tensor([history]))[0].tolist()) - {PAD} == never
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
@@ -84,38 +92,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
     dropped = Dropout(0.25).train()(torch.ones(1001, 99))
     assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
-
-
-def test_folding_batch_norm_changes_no_feature():
-    torch.manual_seed(0)
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(std=0.1)
-            module.running_var.uniform_(0.5, 2.0)
-    pixels = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        before = net.forward_features(pixels)
-        fold_batch_norm(net)
-        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
-        assert torch.allclose(net.forward_features(pixels), before, atol=1e-4)
-
-
-def test_body_and_tail_make_the_whole_backbone():
-    backbone = Backbone("tf_efficientnet_lite0", pretrained=False).eval()
-    pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        whole = backbone(pixels)
-        assert whole.shape == (2, 4, backbone.channels)
-        for tail in (0, 1, 3):
-            grid = backbone.body(pixels, tail)
-            assert torch.equal(backbone.tail(tail)(grid), whole)
-
-
-def test_the_backbone_knows_coffee_and_random_weights_do_not():
-    Backbone("tf_efficientnet_lite2").eval().check(COFFEE, 224)
-    with pytest.raises(ValueError, match="not coffee"):
-        Backbone("tf_efficientnet_lite2", pretrained=False).eval().check(COFFEE, 224)
+    assert torch.equal(Dropout(0.25).eval()(torch.ones(5)), torch.ones(5))
 
 
 def test_shapes_follow_the_configuration():
@@ -123,3 +100,6 @@ def test_shapes_follow_the_configuration():
     memory = captioner.encode(torch.randn(2, 4, 24))
     assert len(memory) == 3
     assert memory[0][0].shape == (2, 4, 4, 4)
+    states = captioner.decode(memory, torch.randint(4, 40, (5, 6)), torch.tensor([0, 0, 1, 1, 1]))
+    assert states.shape == (5, 6, 16)
+    assert captioner.logits(states).shape == (5, 6, 40)

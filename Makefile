@@ -46,7 +46,7 @@ test-train: $(VENV)/done
 	@$(PYTHON) -m pytest -v train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
 
 lint: $(VENV)/done $(LINT)
-	@unformatted=$$(gofmt -l captioner cmd indexer migrations search storage); \
+	@unformatted=$$(gofmt -l captioner cmd flickr30k indexer migrations search storage); \
 		test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(LINT) run ./...
 	$(VENV)/bin/ruff check train .ci testdata captioner

@@ -136,19 +136,21 @@ func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
 // stillUnknown turns items whose content another worker has captioned by now
 // into links and returns the others.
 func (w *Worker) stillUnknown(ctx context.Context, items []*item) ([]*item, error) {
-	if len(items) == 0 {
-		return nil, nil
+	var ids []storage.PhotoID
+	for _, it := range items {
+		if !it.result.Claim.Recaption {
+			ids = append(ids, it.result.PhotoID)
+		}
 	}
-	ids := make([]storage.PhotoID, len(items))
-	for i, it := range items {
-		ids[i] = it.result.PhotoID
+	if len(ids) == 0 {
+		return items, nil
 	}
 	known, err := w.Queue.CaptionedPhotos(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("look photos up: %w", err)
 	}
 	return slices.DeleteFunc(items, func(it *item) bool {
-		if !known[it.result.PhotoID] {
+		if it.result.Claim.Recaption || !known[it.result.PhotoID] {
 			return false
 		}
 		it.pixels, it.result.Photo = nil, nil
@@ -174,8 +176,7 @@ func (w *Worker) captionItems(items []*item) {
 	case len(items) == 1:
 		slog.Error("the model failed on a picture", "file", items[0].result.Claim.Path, "error", err)
 		items[0].result.Photo = nil
-		items[0].result.Failure = &storage.Failure{State: storage.Failed, Code: "model",
-			Text: fmt.Sprintf("the model failed: %v; `shoebox failures --retry` tries again", err)}
+		items[0].result.Failure = modelFailure(err)
 	default:
 		slog.Warn("the model failed on a batch, trying its halves", "pictures", len(items), "error", err)
 		w.captionItems(items[:len(items)/2])
@@ -199,7 +200,12 @@ func (w *Worker) commitBatch(ctx context.Context, batch []item) error {
 	ctx, cancel := outlive(ctx, commitLimit)
 	defer cancel()
 	results := make([]storage.Result, 0, len(batch))
+	var unread []int64
 	for _, it := range batch {
+		if it.givenBack {
+			unread = append(unread, it.result.Claim.FileID)
+			continue
+		}
 		if it.gone {
 			missing := storage.ScanChanges{Missing: []int64{it.result.Claim.FileID}}
 			err := w.Queue.ApplyScan(ctx, it.result.Claim.FolderID, missing)
@@ -210,7 +216,12 @@ func (w *Worker) commitBatch(ctx context.Context, batch []item) error {
 		}
 		results = append(results, it.result)
 	}
-	committed, err := w.Queue.Commit(ctx, w.Owner, results)
+	if len(unread) > 0 {
+		if err := w.Queue.Release(ctx, w.Self.Owner, unread); err != nil {
+			return fmt.Errorf("give back %d files: %w", len(unread), err)
+		}
+	}
+	committed, err := w.Queue.Commit(ctx, w.Self.Owner, results)
 	if err != nil {
 		return fmt.Errorf("store %d captions: %w", len(results), err)
 	}

@@ -34,8 +34,8 @@ type Scanned struct {
 
 // Scan remembers the folders and records what is new, changed or gone in
 // them. A folder that cannot be trusted now is reported as its Problem and
-// does not stop the others. skip is an absolute path that is never walked.
-func Scan(ctx context.Context, store Store, dirs []string, skip string) ([]Scanned, error) {
+// does not stop the others.
+func Scan(ctx context.Context, store Store, dirs []string, options scan.Options) ([]Scanned, error) {
 	var all []Scanned
 	seen := make(map[string]bool)
 	for _, dir := range dirs {
@@ -51,7 +51,7 @@ func Scan(ctx context.Context, store Store, dirs []string, skip string) ([]Scann
 		if err != nil {
 			return all, err
 		}
-		summary, err := scan.Folder(ctx, store, folder, func(p string) bool { return p == skip })
+		summary, err := scan.Folder(ctx, store, folder, options)
 		one := Scanned{Folder: folder, Summary: summary}
 		if err != nil && !errors.As(err, &one.Problem) {
 			return all, fmt.Errorf("scan %s: %w", path, err)

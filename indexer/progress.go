@@ -28,6 +28,7 @@ func (p *Progress) add(batch []item) {
 	for _, it := range batch {
 		r := it.result
 		switch {
+		case it.givenBack:
 		case it.gone:
 			p.Vanished.Add(1)
 		case r.Failure != nil && r.Failure.State == storage.Unsupported:

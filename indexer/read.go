@@ -26,10 +26,20 @@ const (
 	readPause    = 300 * time.Millisecond
 )
 
+// Whatever takes longer hangs: a disk that does not answer, a decoder in a loop.
+// Guesses: the largest file over the slowest network, the largest picture on
+// the slowest processor.
+const (
+	readLimit = 10 * time.Minute
+	// DecodeLimit is for a single file, in a child process, too.
+	DecodeLimit = 2 * time.Minute
+)
+
 var (
 	errChanging   = errors.New("the file kept changing while it was read")
 	errTooLarge   = errors.New("the file is too large")
 	errNotRegular = errors.New("it is no longer a regular file")
+	errHangs      = errors.New("no end in sight")
 )
 
 // read turns claims into items until claims is closed.
@@ -41,7 +51,9 @@ func (w *Worker) read(ctx context.Context, claims <-chan storage.Claim, items ch
 		}
 		select {
 		case items <- it:
-			w.reading.Add(-1)
+			if !claim.Suspect {
+				w.reading.Add(-1)
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -52,21 +64,26 @@ func (w *Worker) read(ctx context.Context, claims <-chan storage.Claim, items ch
 // readFile reads a file once: hash, pixels and metadata. What is wrong with
 // the file is part of the item; an error is about anything else.
 func (w *Worker) readFile(ctx context.Context, claim storage.Claim) (item, error) {
-	path := filepath.Join(claim.FolderPath, claim.Path)
 	it := item{result: storage.Result{Claim: claim}}
-	data, release, err := w.readBounded(ctx, path)
+	root, ok := w.root(claim.FolderID)
+	if !ok {
+		it.givenBack = true
+		return it, nil
+	}
+	data, release, err := w.readBounded(ctx, filepath.Join(root.Path, claim.Path))
 	defer release()
 	switch {
 	case err == nil:
 		return it, w.look(ctx, &it, data)
 	case ctx.Err() != nil:
 		return it, ctx.Err()
-	case !scan.Stands(claim.FolderPath, w.Roots[claim.FolderID]):
-		return it, fmt.Errorf("%s went away while it was read, an unmounted disk? The same command goes on when it is back", claim.FolderPath)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errHangs) || !scan.Stands(root.Path, root.Info):
+		w.dropRoot(claim.FolderID)
+		it.givenBack = true
+	case errors.Is(err, fs.ErrNotExist) && root.Scanned:
 		it.gone = true
 	default:
-		it.result.Failure = readFailure(err)
+		it.result.Failure = readFailure(err, claim)
 	}
 	return it, nil
 }
@@ -75,7 +92,7 @@ func (w *Worker) readFile(ctx context.Context, claim storage.Claim) (item, error
 // gives the room back; it is never nil.
 func (w *Worker) readBounded(ctx context.Context, path string) (data []byte, release func(), err error) {
 	release = func() {}
-	info, err := os.Stat(path)
+	info, err := within(readLimit, func() (fs.FileInfo, error) { return os.Stat(path) })
 	if err != nil {
 		return nil, release, err
 	}
@@ -86,30 +103,32 @@ func (w *Worker) readBounded(ctx context.Context, path string) (data []byte, rel
 	if err := w.fileBytes.Acquire(ctx, room); err != nil {
 		return nil, release, err
 	}
-	data, err = readStable(ctx, path, room)
+	data, err = within(readLimit, func() ([]byte, error) { return readStable(ctx, path, room) })
 	return data, func() { w.fileBytes.Release(room) }, err
 }
 
-func readFailure(err error) *storage.Failure {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return &storage.Failure{State: storage.Failed, Code: "too-large", Text: err.Error()}
-	case errors.Is(err, errChanging):
-		return &storage.Failure{State: storage.Failed, Code: "changing",
-			Text: err.Error() + "; it is taken up at the next scan after it has come to rest"}
-	default:
-		return &storage.Failure{State: storage.Failed, Code: "io",
-			Text: fmt.Sprintf("cannot be read: %v; check its permissions and the disk, then `shoebox failures --retry`", cause(err))}
+// within waits for do, but not longer than limit. What hangs in a decoder or on
+// a dead network disk cannot be stopped: it goes on behind the worker's back,
+// with its memory, until it or the process ends.
+func within[T any](limit time.Duration, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-}
-
-// cause drops the path from an error: a failure's row names the file.
-func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-timer.C:
+		var none T
+		return none, errHangs
 	}
-	return err
 }
 
 // look hashes and decodes what was read and asks storage whether the photo,
@@ -117,66 +136,62 @@ func cause(err error) error {
 func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
 	id := storage.PhotoID(sha256.Sum256(data))
 	it.result.PhotoID = id
-	known, err := w.Queue.CaptionedPhotos(ctx, []storage.PhotoID{id})
-	if err != nil {
-		return fmt.Errorf("look a photo up: %w", err)
+	if !it.result.Claim.Recaption {
+		known, err := w.Queue.CaptionedPhotos(ctx, []storage.PhotoID{id})
+		if err != nil {
+			return fmt.Errorf("look a photo up: %w", err)
+		}
+		if known[id] {
+			return nil
+		}
 	}
-	if known[id] {
+	seen, err := w.see(ctx, it.result.Claim, data)
+	if err != nil {
+		return err
+	}
+	if it.result.Failure = seen.Failure; seen.Failure != nil {
 		return nil
 	}
-	pic, failure := w.decode(ctx, data)
-	if failure != nil {
-		it.result.Failure = failure
-		return ctx.Err()
-	}
-	photo := &storage.Photo{
-		ID: id, Pixels: sha256.Sum256(pic.Pixels), Format: pic.Format,
-		Width: pic.Width, Height: pic.Height, Damaged: pic.Damaged, Metadata: pic.Metadata,
-	}
+	photo := seen.Photo
+	photo.ID = id
 	it.result.Photo = photo
 	caption, found, err := w.Queue.CaptionByPixels(ctx, photo.Pixels, w.Captioner.Hash())
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("look pixels up: %w", err)
-	}
-	if found {
+	case found:
 		photo.Caption = caption
-		return nil
+	case seen.pixels != nil:
+		it.pixels = seen.pixels
+	default: // captioned in the child
+		it.captioned = true
 	}
-	it.pixels = pic.Pixels
 	return nil
 }
 
-// decode decodes within the memory budget.
-func (w *Worker) decode(ctx context.Context, data []byte) (picture.Picture, *storage.Failure) {
-	need, err := picture.EstimateMemory(data, w.Captioner.Size())
-	if err != nil {
-		return picture.Picture{}, decodeFailure(err)
+// see decodes a file, here or, if it is suspect, in a process of its own.
+func (w *Worker) see(ctx context.Context, claim storage.Claim, data []byte) (sight, error) {
+	if claim.Suspect {
+		return w.tryAlone(ctx, claim, data)
 	}
-	if budget := w.Memory - w.Memory/4; need > budget {
-		return picture.Picture{}, &storage.Failure{State: storage.Failed, Code: "too-large",
-			Text: fmt.Sprintf("decoding takes %d MB of memory, %d MB are allowed", need>>20, budget>>20)}
+	need, failure := estimate(data, w.Captioner.Size(), w.decodeBudget())
+	if failure != nil {
+		return sight{Failure: failure}, nil
 	}
 	if err := w.decodeBytes.Acquire(ctx, need); err != nil {
-		return picture.Picture{}, decodeFailure(err)
+		return sight{}, err
 	}
 	defer w.decodeBytes.Release(need)
-	pic, err := picture.Decode(data, w.Captioner.Size())
-	if err != nil {
-		return picture.Picture{}, decodeFailure(err)
+	seen, err := within(w.decodeLimit, func() (sight, error) { return decode(w.Decode, data, w.Captioner.Size()), nil })
+	if errors.Is(err, errHangs) {
+		slog.Error("a decoder hangs and keeps a processor until this process ends; the file is tried alone",
+			"file", claim.Path, "after", w.decodeLimit)
+		return w.tryAlone(ctx, claim, data)
 	}
-	return pic, nil
+	return seen, err
 }
 
-func decodeFailure(err error) *storage.Failure {
-	var e *picture.Error
-	if !errors.As(err, &e) {
-		return &storage.Failure{State: storage.Failed, Code: "decode", Text: err.Error()}
-	}
-	if e.Unsupported {
-		return &storage.Failure{State: storage.Unsupported, Code: e.Code, Text: e.Text, DecoderVersion: picture.DecoderVersion}
-	}
-	return &storage.Failure{State: storage.Failed, Code: e.Code, Text: e.Text}
-}
+func (w *Worker) decodeBudget() int64 { return w.Memory - w.Memory/4 }
 
 // readStable reads a whole file of at most limit bytes whose size and time
 // are the same before and after. One that outgrows limit is changing.

@@ -3,10 +3,7 @@ package indexer
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"log/slog"
-	"maps"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,13 +29,12 @@ const (
 	// maxBatchItems closes a batch that is mostly copies and failures,
 	// which need no captioning.
 	maxBatchItems = 4 * captioner.BatchSize
-	// pollOthers is how often a worker with nothing to claim looks whether
-	// other workers have finished or given something back.
-	pollOthers = 500 * time.Millisecond
-	// finishLimit bounds the work on what is in hand after Ctrl-C, and
-	// commitLimit the transaction that stores it, which comes on top.
-	finishLimit = 6 * time.Second
-	commitLimit = 3 * time.Second
+	// finishLimit bounds the work on what is in hand after Ctrl-C. What comes
+	// on top is the transaction that stores it and giving back the rest. With
+	// what the command does afterwards it must end within 10 s.
+	finishLimit   = 5 * time.Second
+	commitLimit   = 2 * time.Second
+	giveBackLimit = 1 * time.Second
 )
 
 // Captioner is what the worker needs of captioner.Captioner.
@@ -53,8 +49,11 @@ type Captioner interface {
 type Queue interface {
 	Claim(ctx context.Context, owner storage.Owner, folderIDs []int64, n int, ttl time.Duration) ([]storage.Claim, error)
 	ExtendLeases(ctx context.Context, owner storage.Owner, ttl time.Duration) error
-	LeaseOwners(ctx context.Context, machine string) ([]storage.Owner, error)
-	ReleaseAll(ctx context.Context, owner storage.Owner) (int, error)
+	Release(ctx context.Context, owner storage.Owner, fileIDs []int64) error
+	ReleaseAll(ctx context.Context, owner storage.Owner) error
+	Leases(ctx context.Context) ([]storage.Lease, error)
+	TakeBack(ctx context.Context, owner storage.Owner) (int, error)
+	NextRetry(ctx context.Context, folderIDs []int64) (time.Duration, bool, error)
 	Commit(ctx context.Context, owner storage.Owner, results []storage.Result) (int, error)
 	ApplyScan(ctx context.Context, folderID int64, changes storage.ScanChanges) error
 	CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error)
@@ -63,20 +62,38 @@ type Queue interface {
 	RecordModel(ctx context.Context, hash, name string) error
 }
 
+// Decoder turns the bytes of a file into pixels for the model: picture.Decode.
+type Decoder func(data []byte, to picture.Size) (picture.Picture, error)
+
+// Isolation has a child process that calls ServeTrials deal with a file:
+// isolate.Process. An *isolate.Fault is the file's.
+type Isolation interface {
+	Do(ctx context.Context, request []byte) ([]byte, error)
+}
+
 // Worker captions the pending files of some folders. Files flow through
 // goroutines joined by channels:
 //
 //	claim -> read (several) -> batch -> caption -> commit
+//
+// A suspect takes the same way, except that one reader at a time has it decoded
+// and captioned in a process of its own.
 //
 // Each stage closes the channel it sends on when the one before it has
 // ended, so that what is in hand is finished when claiming stops.
 type Worker struct {
 	Queue     Queue
 	Captioner Captioner
-	Owner     storage.Owner
-	// Roots are the folders to work on, by ID, as they were when they were
-	// scanned: what vanishes with its root was not deleted.
-	Roots   map[int64]fs.FileInfo
+	Decode    Decoder
+	Alone     Isolation
+	Self      Identity
+	// Roots are the folders to work on, by ID.
+	Roots map[int64]Root
+	// Refresh, if set, is asked now and then for the folders to work on from
+	// now on, and Run goes on until its context ends.
+	Refresh func(ctx context.Context) (map[int64]Root, error)
+	// Until is when the worker takes nothing new any more; zero: never.
+	Until   time.Time
 	Readers int   // goroutines that read and decode
 	Memory  int64 // bytes that reading and decoding may take together
 	// Progress counts what has been done; never nil.
@@ -88,9 +105,11 @@ type Worker struct {
 	fileBytes   *semaphore.Weighted // bytes of files being read
 	decodeBytes *semaphore.Weighted // bytes that decoders take
 	reading     atomic.Int64        // claimed files that the batcher has yet to hear of
-	folders     []int64
+	decodeLimit time.Duration       // tests shorten it
 
 	mu          sync.Mutex
+	roots       map[int64]Root
+	lost        []string                 // roots that went away
 	uncommitted map[storage.PhotoID]bool // sent to be captioned, not committed yet
 }
 
@@ -100,11 +119,13 @@ type item struct {
 	pixels    []byte // to be captioned; nil: nothing to caption
 	captioned bool   // by the model, in this run
 	gone      bool   // the file vanished: no result, its row becomes missing
+	givenBack bool   // its folder went away: no result, it is for later
 }
 
 // Run works until nothing of the folders is pending or in another worker's
 // hands. When ctx ends it takes nothing new, finishes what is in hand within
-// finishLimit and returns ctx's error.
+// finishLimit and returns ctx's error. Folders that go away are left for later;
+// unless Refresh may bring them back, the error names them.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.Queue.RecordModel(ctx, w.Captioner.Hash(), w.Captioner.Name()); err != nil {
 		return err
@@ -113,22 +134,34 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.fileBytes = semaphore.NewWeighted(w.Memory / 4)
 	w.decodeBytes = semaphore.NewWeighted(w.Memory - w.Memory/4)
 	w.uncommitted = make(map[storage.PhotoID]bool)
-	w.folders = slices.Sorted(maps.Keys(w.Roots))
-
-	work, stopWork := WithGrace(ctx)
+	w.lost = nil // a Worker may Run again
+	w.setRoots(w.Roots)
+	if w.decodeLimit == 0 {
+		w.decodeLimit = DecodeLimit
+	}
+	work, stopWork := outlive(ctx, finishLimit)
 	defer stopWork()
-	err := w.runStages(ctx, work)
+	take, stopTaking := context.WithCancel(ctx)
+	if !w.Until.IsZero() {
+		take, stopTaking = context.WithDeadline(ctx, w.Until)
+	}
+	defer stopTaking()
+	err := w.runStages(take, work)
 	w.giveBack(work)
 	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil && len(w.lost) > 0 && w.Refresh == nil {
+		err = fmt.Errorf("%s went away while it was read, an unmounted disk? The same command goes on when it is back",
+			strings.Join(w.lost, ", "))
+	}
 	return err
 }
 
-// WithGrace returns a context that outlives ctx by a few seconds: taking new
-// work ends with ctx, finishing what is in hand may go on for a while.
+// WithGrace returns a context for what is done after Run, which outlives ctx by
+// a few seconds more than Run does. It has to be made before ctx ends.
 func WithGrace(ctx context.Context) (context.Context, context.CancelFunc) {
-	return outlive(ctx, finishLimit)
+	return outlive(ctx, finishLimit+commitLimit+giveBackLimit+time.Second)
 }
 
 func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
@@ -144,13 +177,15 @@ func (w *Worker) runStages(take, work context.Context) error {
 	context.AfterFunc(work, stopTaking) // a failed stage stops the claiming
 
 	claims := make(chan storage.Claim)
+	suspects := make(chan storage.Claim, inHand)
 	items := make(chan item, w.Readers)
 	batches := make(chan []item)
 	captioned := make(chan []item, 1)
 
 	group.Go(func() error {
 		defer close(claims)
-		return w.claim(take, claims)
+		defer close(suspects)
+		return w.claim(take, claims, suspects)
 	})
 	var readers sync.WaitGroup
 	for range w.Readers {
@@ -160,6 +195,11 @@ func (w *Worker) runStages(take, work context.Context) error {
 			return w.read(work, claims, items)
 		})
 	}
+	readers.Add(1)
+	group.Go(func() error {
+		defer readers.Done()
+		return w.read(work, suspects, items)
+	})
 	go func() { readers.Wait(); close(items) }()
 	group.Go(func() error {
 		defer close(batches)
@@ -176,102 +216,4 @@ func (w *Worker) runStages(take, work context.Context) error {
 	})
 	group.Go(func() error { return w.extendLeases(work, done) })
 	return group.Wait()
-}
-
-// claim leases files as slots become free, until there is nothing left.
-func (w *Worker) claim(ctx context.Context, claims chan<- storage.Claim) error {
-	for ctx.Err() == nil {
-		n, err := w.freeSlots(ctx)
-		if err != nil {
-			return nil // ctx ended
-		}
-		claimed, err := w.Queue.Claim(ctx, w.Owner, w.folders, n, leaseTTL)
-		w.slots.Release(int64(n - len(claimed)))
-		if ctx.Err() != nil {
-			return nil // giveBack returns whatever the server had leased
-		}
-		if err != nil {
-			return fmt.Errorf("claim files: %w", err)
-		}
-		w.reading.Add(int64(len(claimed)))
-		for _, c := range claimed {
-			select {
-			case claims <- c:
-			case <-ctx.Done():
-				return nil
-			}
-		}
-		if len(claimed) == 0 {
-			if done, err := w.waitForOthers(ctx); done || err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// freeSlots waits for a slot and takes as many as are free, up to a batch.
-func (w *Worker) freeSlots(ctx context.Context) (int, error) {
-	if err := w.slots.Acquire(ctx, 1); err != nil {
-		return 0, err
-	}
-	n := 1
-	for n < captioner.BatchSize && w.slots.TryAcquire(1) {
-		n++
-	}
-	return n, nil
-}
-
-// waitForOthers is called when nothing can be claimed. It reports done when
-// nothing is pending or leased any more, by this worker or another.
-func (w *Worker) waitForOthers(ctx context.Context) (done bool, err error) {
-	err = ReleaseDead(ctx, w.Queue, w.Owner)
-	if ctx.Err() != nil {
-		return true, nil // what is in hand is finished all the same
-	}
-	if err != nil {
-		return false, err
-	}
-	counts, err := w.Queue.CountFiles(ctx, w.folders)
-	if ctx.Err() != nil {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("count files: %w", err)
-	}
-	if counts.Pending == 0 && counts.Leased == 0 {
-		return true, nil
-	}
-	select {
-	case <-time.After(pollOthers):
-	case <-ctx.Done():
-	}
-	return false, nil
-}
-
-// extendLeases keeps the leases alive until the last stage is done.
-func (w *Worker) extendLeases(ctx context.Context, done <-chan struct{}) error {
-	ticker := time.NewTicker(extendEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			if err := w.Queue.ExtendLeases(ctx, w.Owner, leaseTTL); err != nil {
-				return fmt.Errorf("extend leases: %w", err)
-			}
-		}
-	}
-}
-
-// giveBack returns leases on files that were claimed but not finished.
-func (w *Worker) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
-	defer cancel()
-	if _, err := w.Queue.ReleaseAll(ctx, w.Owner); err != nil {
-		slog.Warn("leases could not be given back, they end by themselves", "after", leaseTTL, "error", err)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -21,12 +20,12 @@ import (
 	"time"
 
 	"shoebox/captioner/picture"
+	"shoebox/indexer/isolate"
+	"shoebox/indexer/scan"
 	"shoebox/storage"
 	"shoebox/storage/postgres"
 	"shoebox/storage/storagetest"
 )
-
-func TestMain(m *testing.M) { os.Exit(storagetest.Main(m)) }
 
 // colours is a captioner whose caption is the first pixel, so that a test
 // knows what must come out, and which counts what it was asked.
@@ -60,7 +59,10 @@ type job struct {
 	t         *testing.T
 	root      string
 	store     *postgres.Store
+	data      string // this machine's notes
+	url       string
 	captioner *colours
+	alone     *isolate.Process
 	progress  Progress
 }
 
@@ -75,7 +77,9 @@ func newJob(t *testing.T) *job {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	return &job{t: t, root: t.TempDir(), store: store, captioner: &colours{}}
+	alone := &isolate.Process{Args: []string{beTrial}, Memory: 200 << 20, Time: time.Minute}
+	t.Cleanup(alone.Close)
+	return &job{t: t, root: t.TempDir(), data: t.TempDir(), url: url, store: store, captioner: &colours{}, alone: alone}
 }
 
 // picture writes a PNG of one colour; note changes its bytes, not its pixels.
@@ -99,27 +103,33 @@ func (j *job) picture(name string, c color.RGBA, note string) {
 	}
 }
 
-func (j *job) scan() []Scanned {
-	j.t.Helper()
-	scanned, err := Scan(j.t.Context(), j.store, []string{j.root}, "")
-	if err != nil {
-		j.t.Fatal(err)
-	}
-	return scanned
-}
-
 func (j *job) worker() *Worker {
 	j.t.Helper()
-	owner, err := Self()
+	w, err := j.open(j.t.Context())
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	scanned := j.scan()[0]
-	return &Worker{
-		Queue: j.store, Captioner: j.captioner, Owner: owner,
-		Roots:   map[int64]fs.FileInfo{scanned.Folder.ID: scanned.Root},
-		Readers: 2, Memory: 64 << 20, Progress: &j.progress, Committed: func() {},
+	return w
+}
+
+// open scans and returns a worker for what was found.
+func (j *job) open(ctx context.Context) (*Worker, error) {
+	if j.alone == nil {
+		j.alone = &isolate.Process{Args: []string{beTrial}, Memory: 200 << 20, Time: time.Minute}
 	}
+	self, err := Self(j.data)
+	if err != nil {
+		return nil, err
+	}
+	scanned, err := Scan(ctx, j.store, []string{j.root}, scan.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &Worker{
+		Queue: j.store, Captioner: j.captioner, Decode: deadly, Alone: j.alone, Self: self,
+		Roots:   map[int64]Root{scanned[0].Folder.ID: {Path: scanned[0].Folder.Path, Info: scanned[0].Root, Scanned: true}},
+		Readers: 2, Memory: 64 << 20, Progress: &j.progress, Committed: func() {},
+	}, nil
 }
 
 func (j *job) run() {
@@ -164,12 +174,11 @@ func (j *job) check(want map[string]string, asked int64) {
 
 func (j *job) codes() map[string]string {
 	j.t.Helper()
-	failures, err := j.store.Failures(j.t.Context())
-	if err != nil {
-		j.t.Fatal(err)
-	}
 	codes := make(map[string]string)
-	for _, f := range failures {
+	for f, err := range j.store.Failures(j.t.Context(), nil) {
+		if err != nil {
+			j.t.Fatal(err)
+		}
 		rel, _ := filepath.Rel(j.root, f.Path)
 		codes[rel] = f.Code
 	}
@@ -238,7 +247,7 @@ func TestTwoWorkersCaptionNothingTwice(t *testing.T) {
 		want[name] = shadeCaption(n)
 	}
 	first, second := j.worker(), j.worker()
-	second.Owner.Machine = "another machine"
+	second.Self.Machine = "another machine"
 	// Slow enough that both get work.
 	j.captioner.called = func() { time.Sleep(5 * time.Millisecond) }
 	var both sync.WaitGroup
@@ -284,7 +293,7 @@ func TestFilesOfADeadWorkerAreTakenBackAtOnce(t *testing.T) {
 	j := newJob(t)
 	j.picture("a.png", shade(1), "")
 	w := j.worker()
-	dead := w.Owner
+	dead := w.Self.Owner
 	dead.PID, dead.StartedAt = 1, dead.StartedAt+1 // process 1 lives, but began at another time
 	claims, err := j.store.Claim(t.Context(), dead, slices.Collect(maps.Keys(w.Roots)), 10, time.Hour)
 	if err != nil || len(claims) != 1 {
@@ -293,7 +302,7 @@ func TestFilesOfADeadWorkerAreTakenBackAtOnce(t *testing.T) {
 	if err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	j.check(map[string]string{"a.png": shadeCaption(1)}, 1)
+	j.checkCaptions(map[string]string{"a.png": shadeCaption(1)})
 }
 
 func TestAFileThatVanishesBetweenScanAndReadIsNoFailure(t *testing.T) {
@@ -427,8 +436,9 @@ func TestAZombieIsDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
+	var self Identity
 	owner := storage.Owner{PID: cmd.Process.Pid}
-	for deadline := time.Now().Add(10 * time.Second); alive(owner); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !self.dead(owner); time.Sleep(10 * time.Millisecond) {
 		if started, err := processStart(owner.PID); err == nil {
 			owner.StartedAt = started
 		}

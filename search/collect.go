@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"encoding/json"
 	"errors"
 	"runtime/debug"
 	"slices"
@@ -62,21 +61,12 @@ func (g *generation) collect(ctx context.Context, m *match, limit int) (result R
 	return result, nil
 }
 
-// load reads what is stored of a photo.
-func load(reader index.IndexReader, id string) (hit Hit, err error) {
-	doc, err := reader.Document(id)
-	if err != nil {
-		return Hit{}, err
+// load reads what is stored of a photo that was found.
+func load(reader index.IndexReader, id string) (Hit, error) {
+	hit, there, err := stored(reader, id)
+	if err == nil && !there {
+		err = errors.New("photo " + id + " is missing")
 	}
-	if doc == nil {
-		return Hit{}, errors.New("photo " + id + " is missing")
-	}
-	err = errors.New("photo " + id + " has no data")
-	doc.VisitFields(func(f index.Field) {
-		if f.Name() == fieldHit {
-			err = json.Unmarshal(f.Value(), &hit)
-		}
-	})
 	return hit, err
 }
 

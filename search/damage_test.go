@@ -1,9 +1,11 @@
 package search
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,32 +151,92 @@ func TestJunkBesideTheIndexIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestWhileADamagedIndexIsBuiltAgainSearchesSaySo(t *testing.T) {
+func TestWhileAnIndexIsBuiltAgainSearchesAnswerFromWhatIsThere(t *testing.T) {
+	for name, harm := range map[string]func(dir string) error{
+		"a damaged one": func(dir string) error { return os.Truncate(indexFile(t, dir, "store/root.bolt"), 100) },
+		"a missing one": os.RemoveAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			feed := newFakeFeed()
+			numbered(feed, 0, 2500)
+			dir := t.TempDir()
+			if _, err := CatchUp(t.Context(), dir, feed); err != nil {
+				t.Fatal(err)
+			}
+			if err := harm(dir); err != nil {
+				t.Fatal(err)
+			}
+			ix, err := OpenWriter(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ix.Close() }()
+			if _, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); !errors.Is(err, ErrBuilding) {
+				t.Errorf("before it is begun: %v, want ErrBuilding", err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			served := make(chan error)
+			go func() { served <- ix.Serve(ctx, feed) }()
+			var found []uint64
+			feed.before = func() error {
+				other, err := Open(t.Context(), dir) // as another process does
+				if err != nil {
+					return err
+				}
+				defer func() { _ = other.Close() }()
+				result, err := other.Search(t.Context(), query.Word{Text: "dog"}, 1)
+				if err != nil {
+					return err
+				}
+				if result.Building == nil || uint64(result.Building.Photos) != result.Total {
+					t.Errorf("found %d of %+v", result.Total, result.Building)
+				}
+				found = append(found, result.Total)
+				return nil
+			}
+			project(t, ix, feed)
+			if !slices.Equal(found, []uint64{0, 1000, 2000}) {
+				t.Errorf("meanwhile %d were found", found)
+			}
+			expect(t, ix, feed)
+			if result, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); err != nil || result.Building != nil {
+				t.Errorf("at the end %+v, %v", result.Building, err)
+			}
+			stop()
+			if err := <-served; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestABuildingThatFailsLeavesNothingBehind(t *testing.T) {
 	feed := newFakeFeed()
-	numbered(feed, 0, 2500)
+	numbered(feed, 0, 1500)
 	dir := t.TempDir()
-	if _, err := CatchUp(t.Context(), dir, feed); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(indexFile(t, dir, "store/root.bolt"), 100); err != nil {
-		t.Fatal(err)
-	}
 	ix, err := OpenWriter(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = ix.Close() }()
-	said := 0
+	broken := errors.New("the database has gone")
 	feed.before = func() error {
-		if _, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); errors.Is(err, ErrBuilding) {
-			said++
+		if feed.reads > 0 {
+			return broken
 		}
 		return nil
 	}
-	project(t, ix, feed)
-	if said != 3 {
-		t.Errorf("%d of 3 searches meanwhile said that the index is being built again", said)
+	if _, err := ix.Project(t.Context(), feed); !errors.Is(err, broken) {
+		t.Fatalf("Project() = %v", err)
 	}
+	if left, err := filepath.Glob(filepath.Join(dir, "gen-*")); len(left) != 0 || err != nil {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+	if _, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); !errors.Is(err, ErrBuilding) {
+		t.Errorf("then a search says %v", err)
+	}
+	feed.before = nil
+	project(t, ix, feed)
 	expect(t, ix, feed)
 }
 

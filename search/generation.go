@@ -295,7 +295,7 @@ func (g *generation) write(batch *bleve.Batch) error {
 }
 
 func (l *language) document(c storage.Change) (*document.Document, error) {
-	hit, err := json.Marshal(newHit(c))
+	hit, err := json.Marshal(NewHit(c))
 	if err != nil {
 		return nil, fmt.Errorf("photo %s: %w", c.Photo.ID, err)
 	}

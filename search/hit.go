@@ -45,8 +45,8 @@ type Span struct {
 	End   int `json:"end"`
 }
 
-// newHit is a change as its photo will be found.
-func newHit(c storage.Change) Hit {
+// NewHit is a change as its photo is found once it has been projected.
+func NewHit(c storage.Change) Hit {
 	p := c.Photo
 	hit := Hit{
 		Paths: c.Paths, Caption: p.Text, Unsure: p.Unsure, TakenAt: p.Taken.String(),

@@ -23,16 +23,17 @@ type Index struct {
 	lock       *os.File
 	projecting chan struct{} // holds one token while a projection runs
 
-	mu   sync.RWMutex // shared while live is used, exclusive to change it
+	mu   sync.RWMutex // shared while a generation is used, exclusive to change which
 	live *generation  // nil: what is on disk has to be built again first
+	next *generation  // what is being built; nil: nothing is
 
 	built atomic.Int64 // photos in the generation that is being built
 }
 
-// OpenWriter takes hold of the index in dir, making an empty one if there is
-// none. ErrLocked: another process holds it, and projects (CatchUp asks it to).
-// A damaged or outdated index is opened all the same; the next Project builds
-// it again, and until then searches answer ErrBuilding.
+// OpenWriter takes hold of the index in dir. ErrLocked: another process holds
+// it, and projects (CatchUp asks it to). An index that is not there, damaged or
+// outdated is opened all the same: the next Project builds it, and searches
+// meanwhile answer from what is there already.
 func OpenWriter(dir string) (*Index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -51,15 +52,11 @@ func OpenWriter(dir string) (*Index, error) {
 	return ix, nil
 }
 
-// openLive opens the current generation, or makes the first.
+// openLive opens the current generation, if there is one that can be read.
 func (ix *Index) openLive() error {
 	path, err := currentGeneration(ix.dir)
 	if errors.Is(err, ErrNoIndex) {
-		next, err := ix.createNext()
-		if err != nil {
-			return err
-		}
-		return ix.replaceLive(next)
+		return nil
 	}
 	if err == nil && ix.markedDamaged() {
 		err = damaged(path, "a search could not read it")
@@ -93,7 +90,8 @@ func currentGeneration(dir string) (string, error) {
 	return filepath.Join(dir, filepath.Base(name)), nil
 }
 
-// createNext makes an empty generation beside the current one.
+// createNext makes an empty generation beside the current one. Searches use
+// it where there is no current one.
 func (ix *Index) createNext() (*generation, error) {
 	number := 0
 	if path, err := currentGeneration(ix.dir); err == nil {
@@ -103,7 +101,23 @@ func (ix *Index) createNext() (*generation, error) {
 	if err := os.RemoveAll(path); err != nil {
 		return nil, err
 	}
-	return createGeneration(path)
+	next, err := createGeneration(path)
+	if err != nil {
+		return nil, err
+	}
+	ix.mu.Lock()
+	ix.next = next
+	ix.mu.Unlock()
+	ix.built.Store(0)
+	return next, nil
+}
+
+// dropNext removes a generation that could not be built to its end.
+func (ix *Index) dropNext(next *generation) error {
+	ix.mu.Lock()
+	ix.next = nil
+	ix.mu.Unlock()
+	return errors.Join(next.close(), os.RemoveAll(next.path))
 }
 
 // replaceLive makes next the generation that is searched, here and by whoever
@@ -121,7 +135,7 @@ func (ix *Index) replaceLive(next *generation) error {
 	}
 	ix.mu.Lock()
 	old := ix.live
-	ix.live = next
+	ix.live, ix.next = next, nil
 	ix.mu.Unlock()
 	if err := os.Remove(filepath.Join(ix.dir, damagedMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		slog.Warn("the search index will be built once more", "cause", err)
@@ -157,10 +171,15 @@ func (ix *Index) sweep() error {
 func (ix *Index) Search(ctx context.Context, q query.Node, limit int) (Result, error) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	if ix.live == nil {
-		return Result{}, ix.building()
+	if ix.live != nil {
+		return searchOrMark(ctx, ix.dir, ix.live, q, limit)
 	}
-	return searchOrMark(ctx, ix.dir, ix.live, q, limit)
+	if ix.next == nil {
+		return Result{}, ix.isBuilding()
+	}
+	result, err := ix.next.search(ctx, q, limit)
+	result.Building = &Building{Photos: ix.built.Load()}
+	return result, err
 }
 
 // searchOrMark searches a generation and has it built again by the next
@@ -183,12 +202,12 @@ func (ix *Index) Info(context.Context) (Info, error) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	if ix.live == nil {
-		return Info{}, ix.building()
+		return Info{}, ix.isBuilding()
 	}
 	return ix.live.info()
 }
 
-func (ix *Index) building() error {
+func (ix *Index) isBuilding() error {
 	return fmt.Errorf("%w, %d photos so far: try again in a while", ErrBuilding, ix.built.Load())
 }
 

@@ -91,7 +91,7 @@ type remote struct {
 
 func (r *remote) Search(ctx context.Context, q query.Node, limit int) (result Result, err error) {
 	err = r.ask(ctx, request{Op: "search", Query: q.String(), Limit: limit}, func(reply response) {
-		result.Total = reply.Total
+		result.Total, result.Building = reply.Total, reply.Building
 		for _, h := range reply.Hits {
 			h.Hit.Relevance, h.Hit.Marks = h.Relevance, h.Marks
 			result.Hits = append(result.Hits, h.Hit)
@@ -151,8 +151,9 @@ var errGone = errors.New("the process that holds the search index does not answe
 
 // client is a connection to the process that holds an index.
 type client struct {
-	conn    net.Conn
-	replies *json.Decoder
+	conn     net.Conn
+	replies  *json.Decoder
+	progress func(built int64) // told while an answer is worked on; may be nil
 }
 
 // dial connects to the holder, which has to say hello before the deadline.
@@ -212,6 +213,8 @@ func (c *client) call(ctx context.Context, question request) (response, error) {
 			return response{}, &remoteError{text: reply.Error.Text, is: wireErrors[reply.Error.Kind]}
 		case !reply.Working:
 			return reply, nil
+		case c.progress != nil:
+			c.progress(reply.Built)
 		}
 	}
 }
@@ -225,12 +228,13 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.is }
 
-// askToProject has the holder project what is in its feed now.
-func askToProject(ctx context.Context, dir string) (n int, err error) {
+// askHolder has the holder of an index do something that takes time.
+func askHolder(ctx context.Context, dir string, question request, progress func(int64)) (n int, err error) {
 	c, err := dial(ctx, dir, time.Now().Add(patience))
 	if err != nil {
 		return 0, err
 	}
-	reply, err := c.call(ctx, request{Op: "project"})
+	c.progress = progress
+	reply, err := c.call(ctx, question)
 	return reply.Projected, errors.Join(err, c.conn.Close())
 }

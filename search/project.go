@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -56,7 +55,6 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		ix.built.Store(0)
 		n, err = follow(ctx, feed, next, &ix.built)
 		if err == nil {
 			err = ix.replaceLive(next)
@@ -64,7 +62,7 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 		if err == nil {
 			return n, ix.sweep()
 		}
-		err = errors.Join(err, next.close(), os.RemoveAll(next.path))
+		err = errors.Join(err, ix.dropNext(next))
 		if !errors.Is(err, errRestart) {
 			return 0, err
 		}
@@ -74,8 +72,8 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 // errRestart means that the feed is another than the one followed so far.
 var errRestart = errors.New("the database is another one, or was restored, since the search index followed it")
 
-// follow applies a feed to its end and returns the number of changes, which
-// done is told as they come.
+// follow applies a feed to its end and returns the number of changes. done,
+// unless nil, counts the photos as they come.
 func follow(ctx context.Context, feed Feed, g *generation, done *atomic.Int64) (n int, err error) {
 	cursor, err := g.cursor()
 	if err != nil {
@@ -95,8 +93,10 @@ func follow(ctx context.Context, feed Feed, g *generation, done *atomic.Int64) (
 			}
 		}
 		n += len(changes.Items)
-		if done != nil {
-			done.Add(int64(len(changes.Items)))
+		for _, c := range changes.Items {
+			if done != nil && len(c.Paths) > 0 {
+				done.Add(1)
+			}
 		}
 		cursor, more = changes.Next, changes.More
 	}
@@ -107,17 +107,35 @@ func follow(ctx context.Context, feed Feed, g *generation, done *atomic.Int64) (
 // feed now, and returns how many changes that took: it projects, or asks the
 // process that holds the index to, and takes over if that one leaves.
 func CatchUp(ctx context.Context, dir string, feed Feed) (n int, err error) {
+	return hold(ctx, dir, func(ix *Index) (int, error) { return ix.Project(ctx, feed) }, request{Op: "project"}, nil)
+}
+
+// Rebuild builds the index in dir again from the beginning of the feed, or has
+// the process that holds it do so from its own, and returns how many photos
+// came. Meanwhile progress, unless nil, is told how many have come so far.
+func Rebuild(ctx context.Context, dir string, feed Feed, progress func(built int64)) (n int, err error) {
+	return hold(ctx, dir, func(ix *Index) (int, error) {
+		if progress == nil {
+			return ix.Rebuild(ctx, feed)
+		}
+		return whileTelling(func() { progress(ix.built.Load()) }, func() (int, error) { return ix.Rebuild(ctx, feed) })
+	}, request{Op: "rebuild"}, progress)
+}
+
+// hold does something with the index in dir as its holder. Where another
+// process holds it, that one is asked to; when it leaves, we take over.
+func hold(ctx context.Context, dir string, do func(*Index) (int, error), question request, progress func(int64)) (int, error) {
 	said := false
 	for began := time.Now(); ; {
 		ix, err := OpenWriter(dir)
 		if err == nil {
-			n, err := ix.Project(ctx, feed)
+			n, err := do(ix)
 			return n, errors.Join(err, ix.Close())
 		}
 		if !errors.Is(err, ErrLocked) {
 			return 0, err
 		}
-		n, askErr := askToProject(ctx, dir)
+		n, askErr := askHolder(ctx, dir, question, progress)
 		if askErr == nil || !errors.Is(askErr, errGone) {
 			return n, askErr
 		}
@@ -127,6 +145,25 @@ func CatchUp(ctx context.Context, dir string, feed Feed) (n int, err error) {
 		}
 		if err := pause(ctx, retryEvery); err != nil {
 			return 0, err
+		}
+	}
+}
+
+// whileTelling calls tell every second while work goes on.
+func whileTelling(tell func(), work func() (int, error)) (n int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n, err = work()
+	}()
+	beat := time.NewTicker(stillWorking)
+	defer beat.Stop()
+	for {
+		select {
+		case <-done:
+			return n, err
+		case <-beat.C:
+			tell()
 		}
 	}
 }

@@ -195,6 +195,7 @@ func TestAFailedRebuildLeavesTheIndexAlone(t *testing.T) {
 
 func TestAFailedReadKeepsWhatCameBefore(t *testing.T) {
 	feed := newFakeFeed()
+	ix := projected(t, feed)
 	numbered(feed, 0, 2500)
 	broken, reads := errors.New("connection lost"), 0
 	feed.before = func() error {
@@ -203,11 +204,6 @@ func TestAFailedReadKeepsWhatCameBefore(t *testing.T) {
 		}
 		return nil
 	}
-	ix, err := OpenWriter(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ix.Close() }()
 	if n, err := ix.Project(t.Context(), feed); n != 2000 || !errors.Is(err, broken) {
 		t.Errorf("Project() = %d, %v; want 2000 and %v", n, err, broken)
 	}

@@ -39,7 +39,8 @@ var (
 	// ErrOutdated means that the index has the form of another version of
 	// shoebox. Project builds it again.
 	ErrOutdated = errors.New("the search index was made by another version of shoebox")
-	// ErrBuilding means that a damaged or outdated index is not yet replaced.
+	// ErrBuilding means that a damaged or outdated index has to be built again
+	// and nothing of it is there yet, or not enough for the question.
 	ErrBuilding = errors.New("the search index is being built again")
 )
 
@@ -50,6 +51,10 @@ type Searcher interface {
 	Search(ctx context.Context, q query.Node, limit int) (Result, error)
 	// Info says what the index holds.
 	Info(ctx context.Context) (Info, error)
+	// Documents returns the first limit photos behind the one of that ID
+	// (empty: from the beginning) in the order of their IDs, without
+	// Relevance and Marks: all that the index holds, page by page.
+	Documents(ctx context.Context, after string, limit int) ([]Hit, error)
 	Close() error
 }
 
@@ -57,6 +62,14 @@ type Searcher interface {
 type Result struct {
 	Total uint64 // photos that match
 	Hits  []Hit  // the best of them
+	// Building is set while there is no whole index: Hits are from the part
+	// that has been built again so far.
+	Building *Building
+}
+
+// Building says how far an index is that is being built.
+type Building struct {
+	Photos int64 `json:"photos"` // that it holds so far
 }
 
 // Info is what an index holds.

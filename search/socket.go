@@ -20,20 +20,24 @@ import (
 )
 
 // The protocol: the server says hello; then, as often as the client likes, a
-// request is answered by a response, JSON both. While a projection runs, a
-// response that says Working comes every second.
+// request is answered by a response, JSON both. While the holder works on the
+// index, a response that says Working comes every second.
 type (
 	hello struct {
 		Protocol int `json:"protocol"`
 		PID      int `json:"pid"`
 	}
 	request struct {
-		Op    string `json:"op"` // "search", "info" or "project"
-		Query string `json:"query,omitempty"`
-		Limit int    `json:"limit,omitempty"`
+		Op     string   `json:"op"` // "search", "info", "documents", "project", "rebuild" or "remove"
+		Query  string   `json:"query,omitempty"`
+		After  string   `json:"after,omitempty"`
+		Limit  int      `json:"limit,omitempty"`
+		Photos []string `json:"photos,omitempty"`
 	}
 	response struct {
 		Working   bool       `json:"working,omitempty"`
+		Built     int64      `json:"built,omitempty"` // so far, while an index is built
+		Building  *Building  `json:"building,omitempty"`
 		Error     *wireError `json:"error,omitempty"`
 		Total     uint64     `json:"total,omitempty"`
 		Hits      []wireHit  `json:"hits,omitempty"`
@@ -178,9 +182,9 @@ func (ix *Index) answer(ctx context.Context, conn net.Conn, feed Feed) {
 		}
 		reply := ix.respond(ctx, r, feed, func() {
 			_ = conn.SetWriteDeadline(time.Now().Add(silence))
-			_ = send.Encode(response{Working: true})
+			_ = send.Encode(response{Working: true, Built: ix.built.Load()})
 		})
-		if r.Op == "project" && ctx.Err() != nil {
+		if (r.Op == "project" || r.Op == "rebuild") && ctx.Err() != nil {
 			return // half done: the client takes over
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(silence))
@@ -204,7 +208,7 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 		if err != nil {
 			return failure(err)
 		}
-		reply := response{Total: result.Total}
+		reply := response{Total: result.Total, Building: result.Building}
 		for _, hit := range result.Hits {
 			reply.Hits = append(reply.Hits, wireHit{hit, hit.Relevance, hit.Marks})
 		}
@@ -215,32 +219,33 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 			return failure(err)
 		}
 		return response{Info: &info}
+	case "documents":
+		hits, err := ix.Documents(searching, r.After, r.Limit)
+		if err != nil {
+			return failure(err)
+		}
+		reply := response{}
+		for _, hit := range hits {
+			reply.Hits = append(reply.Hits, wireHit{Hit: hit})
+		}
+		return reply
 	case "project":
-		return ix.respondWhenProjected(ctx, feed, working)
+		return respondWhenDone(working, func() (int, error) { return ix.Project(ctx, feed) })
+	case "rebuild":
+		return respondWhenDone(working, func() (int, error) { return ix.Rebuild(ctx, feed) })
+	case "remove":
+		return respondWhenDone(working, func() (int, error) { return 0, ix.Remove(ctx, r.Photos) })
 	default:
 		return failure(fmt.Errorf("this version of shoebox cannot %q", r.Op))
 	}
 }
 
-func (ix *Index) respondWhenProjected(ctx context.Context, feed Feed, working func()) response {
-	done := make(chan response, 1)
-	go func() {
-		n, err := ix.Project(ctx, feed)
-		if err != nil {
-			done <- failure(err)
-			return
-		}
-		done <- response{Projected: n}
-	}()
-	for beat := time.NewTicker(stillWorking); ; {
-		select {
-		case reply := <-done:
-			beat.Stop()
-			return reply
-		case <-beat.C:
-			working()
-		}
+func respondWhenDone(working func(), work func() (int, error)) response {
+	n, err := whileTelling(working, work)
+	if err != nil {
+		return failure(err)
 	}
+	return response{Projected: n}
 }
 
 func failure(err error) response {

@@ -22,6 +22,14 @@ var ErrSchemaNewer = errors.New("the database was made by a newer shoebox")
 // ErrUnknownFolder is returned for a folder that is not indexed.
 var ErrUnknownFolder = errors.New("folder is not indexed")
 
+// ErrUnavailable marks errors that pass by themselves: the database cannot be
+// reached, is starting, read-only or full, or met a conflict. What was asked
+// for may have been done all the same, when only the answer was lost.
+var ErrUnavailable = errors.New("the database is not available now")
+
+// ErrUnknownPhoto is returned for a photo that storage has never seen.
+var ErrUnknownPhoto = errors.New("there is no such photo")
+
 // PhotoID identifies a photo: the SHA-256 of the bytes of its file.
 type PhotoID [32]byte
 
@@ -58,6 +66,29 @@ type Folder struct {
 	Present bool
 	// ScannedAt is when the last full scan ended; zero before the first.
 	ScannedAt time.Time
+	// Problem says why the last scan changed nothing; empty: it was fine.
+	Problem string
+	// FileSystem says which one the root was on at its last full scan, in a
+	// form that only the scan knows; empty: unknown.
+	FileSystem string
+	Watch      Watch
+}
+
+// WatchMode is how a folder's changes are noticed while `watch` runs.
+type WatchMode string
+
+// The ways of noticing changes.
+const (
+	Watched WatchMode = "watched" // the system says what changes
+	Partly  WatchMode = "partly"  // it does for a part, the rest is polled
+	Polled  WatchMode = "polled"  // the folder is looked through again and again
+)
+
+// Watch is what a watcher last said of a folder.
+type Watch struct {
+	Mode   WatchMode // empty: nobody watches
+	Reason string    // why not all of it is watched
+	SeenAt time.Time // a watcher says so every minute; one that died does not
 }
 
 // FileStat is what a directory walk sees of a file.
@@ -89,6 +120,14 @@ type ScanChanges struct {
 	Missing []int64
 }
 
+// ScanEnd is what a scan of a whole root came to.
+type ScanEnd struct {
+	// Problem says why nothing was changed; empty: the scan was a full one.
+	Problem string
+	// FileSystem becomes the folder's when there was no problem.
+	FileSystem string
+}
+
 // Owner is a running worker process, precisely enough to tell a dead one
 // from another that was given the same process ID.
 type Owner struct {
@@ -106,6 +145,22 @@ type Claim struct {
 	FolderID   int64
 	FolderPath string
 	FileStat
+	// Attempts counts the leases since the content changed, with this one
+	// and without those that were given back.
+	Attempts int
+	// Suspect says that a lease on the file ended without a result, so that
+	// it may have killed a worker: it has to be tried alone.
+	Suspect bool
+	// Recaption says that the file's photo has a caption that a person wants
+	// to be written anew.
+	Recaption bool
+}
+
+// Lease is what a worker holds.
+type Lease struct {
+	Owner Owner
+	Files int
+	Ends  time.Time // of the first one to end
 }
 
 // Metadata is what a camera or a program wrote into a picture. The zero
@@ -195,6 +250,11 @@ type Failure struct {
 	Code           string    // short, stable, "truncated", "too-large", "io"
 	Text           string    // for people: what happened and what to do
 	DecoderVersion int       // set with Unsupported
+	// RetryIn is after how long the file is claimed again by itself; zero:
+	// never. Only a Failed file can be.
+	RetryIn time.Duration
+	// Suspect says that the file has to be tried alone next time, too.
+	Suspect bool
 }
 
 // FailedFile is a line of `shoebox failures`.
@@ -204,6 +264,19 @@ type FailedFile struct {
 	Code  string
 	Text  string
 	Since time.Time
+	// Attempts counts the leases since the content changed.
+	Attempts int
+	// RetryAt is when it is tried again by itself; zero: never.
+	RetryAt time.Time
+}
+
+// Reason is why files have no caption, and how many have none for it.
+type Reason struct {
+	State FileState // Failed or Unsupported
+	Code  string
+	Files int
+	// Retrying are those of them that are tried again by themselves.
+	Retrying int
 }
 
 // Counts says how many present files are in each state.
@@ -211,6 +284,8 @@ type Counts struct {
 	Pending, Leased, Done, Failed, Unsupported int
 	// Missing files are counted here and nowhere else.
 	Missing int
+	// Retrying are those of the failed that are tried again by themselves.
+	Retrying int
 }
 
 // Status is what `shoebox status` shows of storage.
@@ -220,8 +295,21 @@ type Status struct {
 	Photos  int // distinct contents with a caption
 	// Unsure photos have a caption that the model doubts.
 	Unsure int
+	// Edited photos have a caption that a person wrote.
+	Edited int
 	// Models counts captions by the model that wrote them.
 	Models []ModelCount
+	// Reasons count the failed and unsupported files, the most first.
+	Reasons []Reason
+	// Workers are those that hold leases or did within the last minute.
+	Workers []WorkerStatus
+}
+
+// WorkerStatus is what a worker is doing.
+type WorkerStatus struct {
+	Lease // without files and end when it holds nothing now
+	// PerSecond is how many files it finished a second in the last minute.
+	PerSecond float64
 }
 
 // FolderStatus is a folder with the states of its files.
@@ -254,6 +342,16 @@ type Change struct {
 	Paths []string
 }
 
+// Edit is a caption that a person wrote.
+type Edit struct {
+	Photo   PhotoID
+	Caption string
+	At      time.Time
+	// Paths are the absolute paths of the files with this content, sorted,
+	// missing ones too: an edit outlives its file.
+	Paths []string
+}
+
 // Changes is a stretch of the change feed.
 type Changes struct {
 	Items []Change
@@ -280,23 +378,40 @@ type Store interface {
 	KnownFiles(ctx context.Context, folderID int64) iter.Seq2[KnownFile, error]
 	// ApplyScan records a part of a scan in one transaction.
 	ApplyScan(ctx context.Context, folderID int64, changes ScanChanges) error
-	// EndScan records that a scan ended and whether the root was there.
-	EndScan(ctx context.Context, folderID int64, present bool) error
+	// KnownBelow streams the files below a subfolder, like KnownFiles; of
+	// the whole folder for "".
+	KnownBelow(ctx context.Context, folderID int64, dir string) iter.Seq2[KnownFile, error]
+	// KnownAt returns what is known of single files, in any order, and those
+	// of the paths below which present files are known.
+	KnownAt(ctx context.Context, folderID int64, paths []string) (files []KnownFile, parents []string, err error)
+	// EndScan records that a scan of a whole root ended.
+	EndScan(ctx context.Context, folderID int64, end ScanEnd) error
+	// ReportWatch records how a folder is watched now; an empty mode says
+	// that it no longer is.
+	ReportWatch(ctx context.Context, folderID int64, mode WatchMode, reason string) error
 
-	// Claim leases up to n pending files of the folders (or files whose
-	// lease has ended) to owner until ttl from now.
+	// Claim leases up to n files of the folders to owner until ttl from now:
+	// pending ones, those on which another's lease has ended, which makes
+	// them suspects, and failed ones that are due to be tried again.
 	Claim(ctx context.Context, owner Owner, folderIDs []int64, n int, ttl time.Duration) ([]Claim, error)
 	// ExtendLeases moves the end of all of owner's leases to ttl from now.
 	ExtendLeases(ctx context.Context, owner Owner, ttl time.Duration) error
 	// Release gives claimed files back as pending.
 	Release(ctx context.Context, owner Owner, fileIDs []int64) error
-	// LeaseOwners lists the owners of the leases held on a machine.
-	LeaseOwners(ctx context.Context, machine string) ([]Owner, error)
-	// ReleaseAll gives back everything that owner holds: it is dead.
-	ReleaseAll(ctx context.Context, owner Owner) (int, error)
+	// ReleaseAll gives back everything that owner holds.
+	ReleaseAll(ctx context.Context, owner Owner) error
+	// Leases lists who holds how many leases, ended ones too.
+	Leases(ctx context.Context) ([]Lease, error)
+	// TakeBack makes everything that owner holds pending and suspect: it is
+	// dead, perhaps of one of these files.
+	TakeBack(ctx context.Context, owner Owner) (int, error)
+	// NextRetry returns how long it is until a failed file of the folders is
+	// tried again by itself, at most zero when one is due; false: none is.
+	NextRetry(ctx context.Context, folderIDs []int64) (time.Duration, bool, error)
 	// Commit stores results in one transaction and ends their leases. A
 	// result whose lease owner no longer holds is dropped; committed counts
-	// the others. A photo that is already captioned keeps its caption.
+	// the others. A photo that is already captioned keeps its caption. When
+	// the answer was lost, the same commit counts the same results again.
 	Commit(ctx context.Context, owner Owner, results []Result) (committed int, err error)
 	// CaptionedPhotos returns those of ids that have a caption.
 	CaptionedPhotos(ctx context.Context, ids []PhotoID) (map[PhotoID]bool, error)
@@ -311,10 +426,37 @@ type Store interface {
 	// Changes reads the change feed after a cursor, at most limit photos.
 	Changes(ctx context.Context, after Cursor, limit int) (Changes, error)
 
-	// Failures lists failed and unsupported files by path.
-	Failures(ctx context.Context) ([]FailedFile, error)
-	// RetryFailures makes failed and unsupported files pending again.
-	RetryFailures(ctx context.Context) (int, error)
+	// Failures streams the failed and unsupported files of the folders (nil:
+	// of all), folder by folder in byte order of their paths.
+	Failures(ctx context.Context, folderIDs []int64) iter.Seq2[FailedFile, error]
+	// RetryFailures makes failed and unsupported files pending again: those
+	// at or below the absolute paths, or all for nil.
+	RetryFailures(ctx context.Context, paths []string) (int, error)
+	// Recaption queues photos for a new caption whose caption another model
+	// than the one of that hash wrote, or, if olderOnly, one that was first
+	// seen before it. The photos keep their caption until the new one is
+	// committed. Those with a person's caption are never queued.
+	Recaption(ctx context.Context, model string, olderOnly bool) (int, error)
+
+	// Photos streams all photos that a present file shows, by ID: what the
+	// change feed, read to its end, leaves in search. It reads page by page,
+	// each of its own moment.
+	Photos(ctx context.Context) iter.Seq2[Change, error]
+	// FilesByID returns those of the files that are known, in any order.
+	FilesByID(ctx context.Context, ids []int64) ([]KnownFile, error)
+	// PhotosByID returns those of ids that a present file shows, by ID.
+	PhotosByID(ctx context.Context, ids []PhotoID) ([]Change, error)
+	// Restamp makes photos come through the change feed again.
+	Restamp(ctx context.Context, ids []PhotoID) error
+	// EditCaption makes text the caption of a photo, written by a person.
+	// ErrUnknownPhoto if there is none.
+	EditCaption(ctx context.Context, id PhotoID, text string) error
+	// UndoEdit gives a photo back the caption that the model had written; one
+	// that is not known is written again. It does nothing without an edit.
+	UndoEdit(ctx context.Context, id PhotoID) error
+	// Edits streams the captions that people wrote, by photo.
+	Edits(ctx context.Context) iter.Seq2[Edit, error]
+
 	// Status counts everything.
 	Status(ctx context.Context) (Status, error)
 	// Close gives connections back.

@@ -111,7 +111,7 @@ func TestInterruptedOnceItFinishesWhatIsInHand(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGINT)
 	interrupted := time.Now()
 	cmd.Wait()
-	if took := time.Since(interrupted); took > 15*time.Second {
+	if took := time.Since(interrupted); took > 11*time.Second {
 		t.Errorf("it stopped %s after the interrupt", took)
 	}
 	if code := cmd.ProcessState.ExitCode(); code != exitFailed && code != exitDone {

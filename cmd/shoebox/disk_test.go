@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestAFullDiskStopsTheRunAndLosesNothing fills the disk of the data folder,
-// which is a small file system of its own.
-func TestAFullDiskStopsTheRunAndLosesNothing(t *testing.T) {
+// TestAFullDiskIsWaitedForAndLosesNothing fills the disk of the data folder,
+// which is a small file system of its own, in the middle of a run.
+func TestAFullDiskIsWaitedForAndLosesNothing(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")
 	}
@@ -22,20 +22,25 @@ func TestAFullDiskStopsTheRunAndLosesNothing(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
 	root := t.TempDir()
-	const photos = 60
+	const photos = 100
 	writeLibrary(t, root, photos)
 	l.must(exitDone, "status") // makes the database
 
+	run := l.begin(l.command(t.Context(), "index", root))
+	run.await("the last note before the work", func() bool {
+		_, err := os.Stat(filepath.Join(l.data, "boots"))
+		return err == nil
+	})
 	ballast := filepath.Join(disk, "ballast")
 	fill(t, ballast)
-	out := l.run("index", root)
-	if out.code != exitFailed || !strings.Contains(out.stderr, "No space left on device") && !strings.Contains(out.stderr, "no space left on device") {
-		t.Errorf("with a full disk: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+	run.await("a word on it", run.says("waiting for the database"))
+	if said := run.stderr.String(); !strings.Contains(said, "No space left on device") && !strings.Contains(said, "no space left on device") {
+		t.Errorf("it says %s", said)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	l.must(exitDone, "index", root)
+	run.captionedOnce(photos)
 	l.checkWhole(photos)
 }
 

@@ -35,7 +35,7 @@ func newFolders(s *settings) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	cmd.AddCommand(newForget(s))
+	cmd.AddCommand(newForget(s), newMap(s))
 	return cmd
 }
 

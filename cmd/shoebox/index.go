@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -16,38 +14,67 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoebox/indexer"
+	"shoebox/indexer/scan"
 	"shoebox/storage"
 )
 
-// memoryBudget is what reading and decoding may take together, bytes. With
-// the model and its batch the process stays under 1 GB (README, "Measured").
-const memoryBudget = 800 << 20
+// confirmEmpty is an action, like --retry, and no setting.
+const (
+	confirmEmpty      = "confirm-empty"
+	confirmEmptyUsage = "accept, this once, that a folder is empty or on another disk than before"
+)
 
 func newIndex(s *settings) *cobra.Command {
 	var model modelFlags
+	var look scan.Options
+	var until string
 	cmd := &cobra.Command{
 		Use:   "index DIR...",
 		Short: "Caption what is new or changed in folders and bring search up to date",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, dirs []string) error {
-			// What decoders left behind is collected before the process
-			// outgrows its budget, and not when it has doubled.
-			debug.SetMemoryLimit(memoryBudget)
-			job := indexJob{settings: s, model: model, library: library, cmd: cmd, started: time.Now()}
+			defer library.longRun(cmd.Context(), s)()
+			look.Skip = s.data
+			job := indexJob{settings: s, model: model, look: look, library: library, cmd: cmd, started: time.Now()}
+			var err error
+			if job.until, err = nextTime(until, job.started); err != nil {
+				return &usageError{err}
+			}
 			return job.run(cmd.Context(), dirs)
 		}),
 	}
+	cmd.Flags().BoolVar(&look.ConfirmEmpty, confirmEmpty, false, confirmEmptyUsage)
 	model.register(cmd)
+	cmd.Flags().StringVar(&until, "until", "", "take no more photos from this time of day on, HH:MM (default: until all are done)")
 	return cmd
+}
+
+// nextTime is the next moment after now at which local clocks show a time of
+// day; zero for "".
+func nextTime(clock string, now time.Time) (time.Time, error) {
+	if clock == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse("15:04", clock)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--until %s: want a time of day like 07:00", clock)
+	}
+	next := time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), 0, 0, now.Location())
+	if !next.After(now) {
+		next = time.Date(now.Year(), now.Month(), now.Day()+1, at.Hour(), at.Minute(), 0, 0, now.Location())
+	}
+	return next, nil
 }
 
 // indexJob is one run of `index`.
 type indexJob struct {
 	settings *settings
 	model    modelFlags
+	look     scan.Options
 	library  *library
 	cmd      *cobra.Command
 	started  time.Time
+	until    time.Time // takes nothing new then; zero: never
 
 	scanned    []indexer.Scanned
 	progress   indexer.Progress
@@ -55,11 +82,14 @@ type indexJob struct {
 }
 
 func (j *indexJob) run(ctx context.Context, dirs []string) error {
-	if err := j.refuseTypos(ctx, dirs); err != nil {
+	// What has been captioned is made searchable also after Ctrl-C.
+	graceful, stop := indexer.WithGrace(ctx)
+	defer stop()
+	if err := refuseTypos(ctx, j.library, dirs); err != nil {
 		return err
 	}
 	var err error
-	if j.scanned, err = indexer.Scan(ctx, j.library, dirs, j.settings.data); err != nil {
+	if j.scanned, err = indexer.Scan(ctx, j.library, dirs, j.look); err != nil {
 		return err
 	}
 	projector, err := newProjector(j.settings, j.library)
@@ -73,12 +103,9 @@ func (j *indexJob) run(ctx context.Context, dirs []string) error {
 	if err != nil {
 		return err
 	}
-	if todo := counts.Pending + counts.Leased; todo > 0 && len(present) > 0 {
+	if todo := counts.Pending + counts.Leased + counts.Retrying; todo > 0 && len(present) > 0 {
 		err = j.caption(ctx, todo, projector)
 	}
-	// What has been captioned is made searchable also after Ctrl-C.
-	graceful, stop := indexer.WithGrace(ctx)
-	defer stop()
 	if projectErr := projector.Finish(graceful); err == nil {
 		err = projectErr
 	}
@@ -90,8 +117,8 @@ func (j *indexJob) run(ctx context.Context, dirs []string) error {
 
 // refuseTypos turns down folders that are neither there nor known: what is
 // known may be on a disk that is not mounted now, anything else is a slip.
-func (j *indexJob) refuseTypos(ctx context.Context, dirs []string) error {
-	folders, err := j.library.Folders(ctx)
+func refuseTypos(ctx context.Context, library *library, dirs []string) error {
+	folders, err := library.Folders(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,11 +152,11 @@ func (j *indexJob) folders() []int64 {
 }
 
 // roots are the folders that are there.
-func (j *indexJob) roots() map[int64]fs.FileInfo {
-	roots := make(map[int64]fs.FileInfo)
+func (j *indexJob) roots() map[int64]indexer.Root {
+	roots := make(map[int64]indexer.Root)
 	for _, s := range j.scanned {
 		if s.Problem == nil {
-			roots[s.Folder.ID] = s.Root
+			roots[s.Folder.ID] = indexer.Root{Path: s.Folder.Path, Info: s.Root, Scanned: true}
 		}
 	}
 	return roots
@@ -137,20 +164,13 @@ func (j *indexJob) roots() map[int64]fs.FileInfo {
 
 // caption runs the worker, with projection and progress beside it.
 func (j *indexJob) caption(ctx context.Context, todo int, projector *projector) error {
-	c, err := openCaptioner(ctx, j.settings, j.model, j.cmd.ErrOrStderr())
+	worker, closeWorker, err := openWorker(ctx, j.settings, j.model, j.library, j.cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	owner, err := indexer.Self()
-	if err != nil {
-		return err
-	}
-	worker := indexer.Worker{
-		Queue: j.library, Captioner: c, Owner: owner, Roots: j.roots(),
-		Readers: j.model.threads, Memory: memoryBudget,
-		Progress: &j.progress, Committed: projector.Wake,
-	}
+	defer closeWorker()
+	worker.Roots, worker.Until = j.roots(), j.until
+	worker.Progress, worker.Committed = &j.progress, projector.Wake
 	done := make(chan struct{})
 	var beside sync.WaitGroup
 	beside.Go(func() { projector.Follow(ctx, done) })
@@ -182,15 +202,21 @@ func (j *indexJob) report() error {
 	j.detail("damaged files, captioned by what is there", p.Damaged.Load())
 	j.detail("files that are gone and leave search", int64(missing)+p.Vanished.Load())
 	problems := j.reportProblems()
-	failed, err := j.reportFailures()
+	counts, err := j.library.CountFiles(context.Background(), j.folders())
 	if err != nil {
 		return err
+	}
+	if err := j.reportFailures(counts); err != nil {
+		return err
+	}
+	if left := counts.Pending + counts.Leased; left > 0 {
+		fmt.Fprintf(out, "%8d are left%s; the same command goes on with them\n", left, j.stoppedAt())
 	}
 	fmt.Fprintf(out, "Next: %s search \"two dogs in the snow\"\n", os.Args[0])
 	if len(j.roots()) == 0 {
 		return errors.New("no folder could be looked at")
 	}
-	if failed > 0 || problems > 0 {
+	if counts.Failed > 0 || problems > 0 {
 		return &someFailedError{}
 	}
 	return nil
@@ -218,13 +244,16 @@ func (j *indexJob) reportProblems() (n int) {
 	return n
 }
 
-// reportFailures counts the folders' files without a caption by reason and
-// returns how many of them failed.
-func (j *indexJob) reportFailures() (failed int, err error) {
-	counts, err := j.library.CountFiles(context.Background(), j.folders())
-	if err != nil {
-		return 0, err
+// stoppedAt says when no more photos were taken, if that was why.
+func (j *indexJob) stoppedAt() string {
+	if j.until.IsZero() || time.Now().Before(j.until) {
+		return ""
 	}
+	return j.until.Format(", because it is past 15:04")
+}
+
+// reportFailures says how many of the folders' files have no caption and why.
+func (j *indexJob) reportFailures(counts storage.Counts) error {
 	out := j.cmd.OutOrStdout()
 	if counts.Unsupported > 0 {
 		fmt.Fprintf(out, "%8d in formats that this version does not read\n", counts.Unsupported)
@@ -232,22 +261,24 @@ func (j *indexJob) reportFailures() (failed int, err error) {
 	if counts.Failed > 0 {
 		fmt.Fprintf(out, "%8d failed:\n", counts.Failed)
 		if err := j.listFailures(); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return counts.Failed, nil
+	if counts.Retrying > 0 {
+		fmt.Fprintf(out, "%8d of them wait to be tried again: the same command does so when their pause is over, `shoebox failures --retry` at once\n", counts.Retrying)
+	}
+	return nil
 }
 
 // listFailures shows the first failures; `failures` shows them all.
 func (j *indexJob) listFailures() error {
 	const most = 10
-	failures, err := j.library.Failures(context.Background())
-	if err != nil {
-		return err
-	}
 	shown := 0
-	for _, f := range failures {
-		if f.State != storage.Failed || !j.below(f.Path) {
+	for f, err := range j.library.Failures(context.Background(), j.folders()) {
+		if err != nil {
+			return err
+		}
+		if f.State != storage.Failed {
 			continue
 		}
 		if shown++; shown > most {
@@ -257,15 +288,6 @@ func (j *indexJob) listFailures() error {
 		fmt.Fprintf(j.cmd.OutOrStdout(), "         %s: %s\n", printable(f.Path), f.Text)
 	}
 	return nil
-}
-
-func (j *indexJob) below(path string) bool {
-	for _, s := range j.scanned {
-		if rel, err := filepath.Rel(s.Folder.Path, path); err == nil && filepath.IsLocal(rel) {
-			return true
-		}
-	}
-	return false
 }
 
 func round(d time.Duration) time.Duration {

@@ -26,12 +26,13 @@ const (
 
 // lastResort is how long after the first Ctrl-C the process ends whatever
 // it is doing. Killed at any moment, nothing is lost.
-const lastResort = 20 * time.Second
+const lastResort = 10 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an end; with the handler gone, the second
-	// one ends the process at once.
+	// one ends the process at once, as that signal does (a shell says 130
+	// for Ctrl-C).
 	context.AfterFunc(ctx, stop)
 	// A read from a dead network disk cannot be interrupted.
 	context.AfterFunc(ctx, func() {

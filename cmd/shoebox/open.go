@@ -4,13 +4,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"path/filepath"
 	stdruntime "runtime"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"shoebox/captioner"
+	"shoebox/captioner/model"
 	"shoebox/cmd/shoebox/runtime"
+	"shoebox/storage"
+	"shoebox/storage/edits"
+	"shoebox/storage/mounted"
+	"shoebox/storage/patient"
 	"shoebox/storage/postgres"
 	"shoebox/storage/private"
 )
@@ -22,8 +31,21 @@ type modelFlags struct {
 }
 
 func (m *modelFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&m.dir, "model", "", "folder of another model, as train/export.py writes it (default the model in the binary)")
+	registerModel(cmd, &m.dir)
 	cmd.Flags().IntVar(&m.threads, "threads", stdruntime.NumCPU(), "processor threads to use")
+}
+
+func registerModel(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "model", "", "folder of another model, as train/export.py writes it (default the model in the binary)")
+}
+
+// openModel reads the model in a folder, or for "" the one in the binary,
+// without making it run.
+func openModel(dir string) (model.Artifact, error) {
+	if dir == "" {
+		return model.Shipped()
+	}
+	return model.Open(dir)
 }
 
 // openCaptioner loads the model, fetching the runtime first if it is missing.
@@ -49,8 +71,41 @@ func ensureRuntime(ctx context.Context, s *settings, progress io.Writer, part ru
 
 // library is an open store and what has to be closed with it.
 type library struct {
-	*postgres.Store
-	server *private.Server // nil: a server named by DATABASE_URL
+	storage.Store                 // with the paths of this machine
+	postgres      *postgres.Store // what is below it
+	server        *private.Server // nil: a server named by DATABASE_URL
+}
+
+// longRun is for commands that work for hours. From now on the library waits
+// while the database is away, and starts the private one again; other commands
+// say at once what is wrong, and so does the first connection, for which a wrong
+// URL is likelier than an outage. Beside the command, the captions that people
+// wrote are saved every day, until stop is called.
+func (l *library) longRun(ctx context.Context, s *settings) (stop func()) {
+	var revive func(context.Context) error
+	if l.server != nil {
+		revive = l.server.Revive
+	}
+	source := l.Store
+	l.Store = patient.New(source, revive)
+	ended := make(chan struct{})
+	var saving sync.WaitGroup
+	saving.Go(func() { saveEdits(ctx, source, filepath.Join(s.data, "edits"), ended) })
+	return func() { close(ended); saving.Wait() }
+}
+
+// saveEdits looks every hour whether a new day's file is due, and at least once.
+func saveEdits(ctx context.Context, source edits.Source, dir string, ended <-chan struct{}) {
+	for {
+		if err := edits.Save(ctx, source, dir, time.Now()); err != nil && ctx.Err() == nil {
+			slog.Warn("the captions that people wrote could not be saved beside the database", "folder", dir, "error", err)
+		}
+		select {
+		case <-time.After(time.Hour):
+		case <-ended:
+			return
+		}
+	}
 }
 
 // Close gives the connections back; the private server stops by itself when
@@ -89,12 +144,17 @@ func openLibrary(ctx context.Context, s *settings, progress io.Writer) (*library
 			return nil, err
 		}
 	}
-	if l.Store, err = postgres.Open(ctx, url); err != nil {
+	mounts, err := mounted.Load(mountsFile(s))
+	if err == nil {
+		l.postgres, err = postgres.Open(ctx, url)
+	}
+	if err != nil {
 		if server != nil {
 			server.Close()
 		}
 		return nil, err
 	}
+	l.Store = mounted.Store{Store: l.postgres, Mounts: mounts}
 	return l, nil
 }
 

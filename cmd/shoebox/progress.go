@@ -36,6 +36,24 @@ func showProgress(w io.Writer, p *indexer.Progress, todo int, done <-chan struct
 	}
 }
 
+// sayRate says now and then how fast a worker is that has no end, until done is
+// closed.
+func sayRate(w io.Writer, p *indexer.Progress, done <-chan struct{}) {
+	ticker := time.NewTicker(reportEvery)
+	defer ticker.Stop()
+	before := int64(0)
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+			n := p.Files()
+			fmt.Fprintf(w, "%d photos, %.1f a second\n", n, float64(n-before)/reportEvery.Seconds())
+			before = n
+		}
+	}
+}
+
 func timeLeft(todo int, n int64, rate float64) string {
 	if n == 0 {
 		return "unknown time"

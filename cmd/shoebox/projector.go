@@ -42,6 +42,7 @@ func newProjector(s *settings, feed search.Feed) (*projector, error) {
 		return nil, err
 	}
 	p.index = index
+	p.Wake() // an index that is missing or damaged is built again at once
 	ctx, stop := context.WithCancel(context.Background())
 	p.stopServe = stop
 	p.serving.Add(1)
@@ -93,6 +94,47 @@ func (p *projector) Finish(ctx context.Context) error {
 	return err
 }
 
+// Usable implements verify.Index.
+func (p *projector) Usable(ctx context.Context) error {
+	return p.with(ctx, func(s search.Searcher) error {
+		_, err := s.Info(ctx)
+		if errors.Is(err, search.ErrBuilding) {
+			return errors.New("the search index is missing, damaged or of another version")
+		}
+		return err
+	})
+}
+
+// Documents implements verify.Index.
+func (p *projector) Documents(ctx context.Context, after string, limit int) (hits []search.Hit, err error) {
+	err = p.with(ctx, func(s search.Searcher) error {
+		hits, err = s.Documents(ctx, after, limit)
+		return err
+	})
+	return hits, err
+}
+
+// Remove implements verify.Index.
+func (p *projector) Remove(ctx context.Context, photos []string) error {
+	if p.index != nil {
+		return p.index.Remove(ctx, photos)
+	}
+	return search.Remove(ctx, p.dir, photos)
+}
+
+// with asks the index that is held, by whoever. One that is opened to be read
+// is not kept open, since nobody could project then.
+func (p *projector) with(ctx context.Context, ask func(search.Searcher) error) error {
+	if p.index != nil {
+		return ask(p.index)
+	}
+	s, err := search.Open(ctx, p.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ask(s), s.Close())
+}
+
 // Close lets go of the index.
 func (p *projector) Close() error {
 	p.stopServe()
@@ -125,7 +167,7 @@ func indexStatus(ctx context.Context, s *settings, library *library) indexReport
 	if err != nil {
 		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
 	}
-	blockers, err := library.FeedBlockers(ctx)
+	blockers, err := library.postgres.FeedBlockers(ctx)
 	if err != nil {
 		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
 	}

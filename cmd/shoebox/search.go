@@ -89,6 +89,9 @@ func printResult(out, notes io.Writer, result search.Result, asJSON bool) error 
 			return err
 		}
 	}
+	if b := result.Building; b != nil {
+		fmt.Fprintf(notes, "the search index is being built again, %d photos so far: there may be more later\n", b.Photos)
+	}
 	switch {
 	case result.Total == 0:
 		fmt.Fprintln(notes, "no photo matches")

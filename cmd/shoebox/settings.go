@@ -23,8 +23,8 @@ type settings struct {
 }
 
 // load fills in what the command line left open: each flag from its SHOEBOX_
-// variable, else from the configuration file, else its default. --retry is
-// an action and no setting.
+// variable, else from the configuration file, else its default. --retry,
+// --confirm-empty and --repair are actions and no settings.
 func (s *settings) load(cmd *cobra.Command) error {
 	config, err := readConfig(configPath())
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *settings) load(cmd *cobra.Command) error {
 	}
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || failed != nil || f.Name == "help" || f.Name == "retry" {
+		if f.Changed || failed != nil || f.Name == "help" || f.Name == "retry" || f.Name == confirmEmpty || f.Name == repairFlag {
 			return
 		}
 		variable := "SHOEBOX_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"shoebox/storage/storagetest"
 )
 
 // beShoebox makes this test binary behave as the shoebox command, so that
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beShoebox) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(storagetest.Main(m))
 }
 
 // testLibrary is a data folder of a test and what is typed into its terminal.
@@ -33,6 +35,8 @@ type testLibrary struct {
 	data    string
 	program string
 	user    *syscall.Credential // nil: whoever runs the tests
+	// database is a DATABASE_URL; empty: the private server.
+	database string
 }
 
 func newTestLibrary(t *testing.T) *testLibrary {
@@ -59,7 +63,7 @@ func newTestLibrary(t *testing.T) *testLibrary {
 // command prepares a shoebox process.
 func (l *testLibrary) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, l.program, args...)
-	cmd.Env = append(os.Environ(), beShoebox+"=1", "SHOEBOX_DATA="+l.data, "DATABASE_URL=", "XDG_CONFIG_HOME="+l.data)
+	cmd.Env = append(os.Environ(), beShoebox+"=1", "SHOEBOX_DATA="+l.data, "DATABASE_URL="+l.database, "XDG_CONFIG_HOME="+l.data)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: l.user}
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"shoebox/indexer/watch"
 	"shoebox/storage"
 )
 
@@ -39,8 +40,14 @@ type statusReport struct {
 	Files   countsReport   `json:"files"`
 	Photos  int            `json:"photos"`
 	Unsure  int            `json:"unsure"`
+	Edited  int            `json:"edited"` // by a person
 	Models  []modelReport  `json:"models"`
-	Index   indexReport    `json:"index"`
+	// Older captions are by models first seen before this version's; `recaption`
+	// writes them anew.
+	Older    int            `json:"older"`
+	Failures []reasonReport `json:"failures"`
+	workReport
+	Index indexReport `json:"index"`
 }
 
 type folderReport struct {
@@ -48,6 +55,11 @@ type folderReport struct {
 	PathB64   []byte     `json:"path_b64,omitempty"`
 	Present   bool       `json:"present"`
 	ScannedAt *time.Time `json:"scanned_at,omitempty"`
+	// Problem says why the last scan changed nothing.
+	Problem string `json:"problem,omitempty"`
+	// Watch is watched, partly or polled while `watch` runs, else no.
+	Watch       string `json:"watch"`
+	WatchReason string `json:"watch_reason,omitempty"`
 	countsReport
 }
 
@@ -58,6 +70,7 @@ type countsReport struct {
 	Failed      int `json:"failed"`
 	Unsupported int `json:"unsupported"`
 	Missing     int `json:"missing"`
+	Retrying    int `json:"retrying"` // of the failed, tried again by themselves
 }
 
 type modelReport struct {
@@ -83,12 +96,15 @@ func statusOf(ctx context.Context, s *settings, library *library) (statusReport,
 		return statusReport{}, err
 	}
 	report := statusReport{
-		Folders: []folderReport{},
-		Files:   countsReport(status.Total),
-		Photos:  status.Photos,
-		Unsure:  status.Unsure,
-		Models:  []modelReport{},
-		Index:   indexStatus(ctx, s, library),
+		Folders:    []folderReport{},
+		Files:      countsReport(status.Total),
+		Photos:     status.Photos,
+		Unsure:     status.Unsure,
+		Edited:     status.Edited,
+		Models:     []modelReport{},
+		Failures:   []reasonReport{},
+		workReport: reportWork(status),
+		Index:      indexStatus(ctx, s, library),
 	}
 	for _, f := range status.Folders {
 		report.Folders = append(report.Folders, reportFolder(f))
@@ -96,12 +112,23 @@ func statusOf(ctx context.Context, s *settings, library *library) (statusReport,
 	for _, m := range status.Models {
 		report.Models = append(report.Models, modelReport(m))
 	}
-	return report, nil
+	for _, r := range status.Reasons {
+		report.Failures = append(report.Failures, reasonReport{string(r.State), r.Code, r.Files, r.Retrying})
+	}
+	report.Older, err = olderCaptions(status.Models)
+	return report, err
 }
 
 func reportFolder(f storage.FolderStatus) folderReport {
 	path, exact := jsonPath(f.Path)
-	r := folderReport{Path: path, PathB64: exact, Present: f.Present, countsReport: countsReport(f.Counts)}
+	r := folderReport{Path: path, PathB64: exact, Present: f.Present, Problem: f.Problem, Watch: "no", countsReport: countsReport(f.Counts)}
+	switch {
+	case f.Watch.Mode == "":
+	case time.Since(f.Watch.SeenAt) > watch.Silence:
+		r.WatchReason = "the last `shoebox watch` died at about " + f.Watch.SeenAt.Local().Format("2006-01-02 15:04")
+	default:
+		r.Watch, r.WatchReason = string(f.Watch.Mode), f.Watch.Reason
+	}
 	if !f.ScannedAt.IsZero() {
 		r.ScannedAt = &f.ScannedAt
 	}
@@ -118,6 +145,10 @@ func (r statusReport) print(out io.Writer) error {
 	for _, m := range r.Models {
 		fmt.Fprintf(out, "model %s (%.12s): %d captions\n", m.Name, m.Hash, m.Captions)
 	}
+	if r.Older > 0 {
+		fmt.Fprintf(out, "%d captions are by older models; `shoebox recaption` queues them for a new one\n", r.Older)
+	}
+	r.printWork(out)
 	for _, name := range r.Index.HeldBackBy {
 		fmt.Fprintln(out, "changes wait for the transaction of", name)
 	}
@@ -137,17 +168,28 @@ func (r statusReport) print(out io.Writer) error {
 
 func printFolders(out io.Writer, folders []folderReport) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "folder\tcaptioned\twaiting\tfailed\tunsupported\tmissing\tscanned\t")
+	fmt.Fprintln(table, "folder\tcaptioned\twaiting\tfailed\tunsupported\tmissing\twatched\tlast full look\t")
 	for _, f := range folders {
 		scanned := "never"
 		if f.ScannedAt != nil {
-			scanned = f.ScannedAt.Local().Format("2006-01-02 15:04")
+			scanned = round(time.Since(*f.ScannedAt)).String() + " ago"
 		}
-		if !f.Present {
-			scanned += ", not there at the last scan"
-		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n",
-			printable(f.Path), f.Done, f.Pending+f.Leased, f.Failed, f.Unsupported, f.Missing, scanned)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t\n",
+			printable(f.Path), f.Done, f.Pending+f.Leased, f.Failed, f.Unsupported, f.Missing, watchWords[f.Watch], scanned)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if f.Problem != "" {
+			fmt.Fprintf(out, "%s %s\n", printable(f.Path), f.Problem)
+		}
+		if f.WatchReason != "" {
+			fmt.Fprintf(out, "%s: %s\n", printable(f.Path), f.WatchReason)
+		}
+	}
+	return nil
 }
+
+// watchWords say in the table how a folder is watched.
+var watchWords = map[string]string{"no": "no", "watched": "yes", "partly": "partly", "polled": "polled"}

@@ -19,16 +19,26 @@ import (
 // is tested by storage/storagetest and, with this package, by the tests of
 // cmd/shoebox.
 type memory struct {
-	files   map[string]storage.KnownFile
-	present bool
-	writes  int
+	files  map[string]storage.KnownFile
+	end    storage.ScanEnd
+	writes int
+	delay  <-chan struct{} // KnownBelow waits for it
 }
 
-func (m *memory) KnownFiles(context.Context, int64) iter.Seq2[storage.KnownFile, error] {
+func (m *memory) folder(root string) storage.Folder {
+	return storage.Folder{ID: 1, Path: root, FileSystem: m.end.FileSystem}
+}
+
+func (m *memory) KnownBelow(_ context.Context, _ int64, dir string) iter.Seq2[storage.KnownFile, error] {
 	return func(yield func(storage.KnownFile, error) bool) {
+		if m.delay != nil {
+			<-m.delay
+		}
 		var paths []string
 		for p := range m.files {
-			paths = append(paths, p)
+			if dir == "" || strings.HasPrefix(p, dir+"/") {
+				paths = append(paths, p)
+			}
 		}
 		slices.Sort(paths)
 		for _, p := range paths {
@@ -39,10 +49,33 @@ func (m *memory) KnownFiles(context.Context, int64) iter.Seq2[storage.KnownFile,
 	}
 }
 
+func (m *memory) KnownAt(_ context.Context, _ int64, paths []string) (files []storage.KnownFile, parents []string, err error) {
+	for _, p := range paths {
+		if f, ok := m.files[p]; ok {
+			files = append(files, f)
+		}
+		for below, f := range m.files {
+			if strings.HasPrefix(below, p+"/") && !f.Missing {
+				parents = append(parents, p)
+				break
+			}
+		}
+	}
+	return files, parents, nil
+}
+
+// id keeps the ID of a path, as storage does.
+func (m *memory) id(path string) int64 {
+	if f, ok := m.files[path]; ok {
+		return f.ID
+	}
+	return int64(len(m.files) + 1)
+}
+
 func (m *memory) ApplyScan(_ context.Context, _ int64, changes storage.ScanChanges) error {
 	m.writes++
 	for _, f := range changes.Upserts {
-		m.files[f.Path] = storage.KnownFile{ID: int64(len(m.files) + 1), FileStat: f, State: storage.Pending}
+		m.files[f.Path] = storage.KnownFile{ID: m.id(f.Path), FileStat: f, State: storage.Pending}
 	}
 	for p, f := range m.files {
 		if slices.Contains(changes.Restored, f.ID) {
@@ -56,14 +89,17 @@ func (m *memory) ApplyScan(_ context.Context, _ int64, changes storage.ScanChang
 	return nil
 }
 
-func (m *memory) EndScan(_ context.Context, _ int64, present bool) error {
-	m.present = present
+func (m *memory) EndScan(_ context.Context, _ int64, end storage.ScanEnd) error {
+	if end.Problem != "" {
+		end.FileSystem = m.end.FileSystem
+	}
+	m.end = end
 	return nil
 }
 
 func scanned(t *testing.T, store *memory, root string) Summary {
 	t.Helper()
-	summary, err := Folder(t.Context(), store, storage.Folder{ID: 1, Path: root}, func(string) bool { return false })
+	summary, err := Folder(t.Context(), store, store.folder(root), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +118,7 @@ func write(t *testing.T, path, content string) {
 
 func check(t *testing.T, got, want Summary) {
 	t.Helper()
-	got.Root = nil
+	got.Root, got.FileSystem = nil, ""
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("the scan saw %+v, want %+v", got, want)
 	}
@@ -137,12 +173,12 @@ func TestARootThatIsGoneOrEmptyChangesNothing(t *testing.T) {
 	}
 	for _, name := range []string{"empty, as a mount point is", "gone", "a file where the folder was"} {
 		cases[name]()
-		_, err := Folder(t.Context(), store, storage.Folder{ID: 1, Path: root}, func(string) bool { return false })
+		_, err := Folder(t.Context(), store, store.folder(root), Options{})
 		var problem *Problem
 		if !errors.As(err, &problem) || !strings.Contains(err.Error(), "Nothing was changed") {
 			t.Errorf("%s: the error is %v", name, err)
 		}
-		if store.present || store.writes != writes || store.files["a.jpg"].Missing {
+		if store.end.Problem == "" || store.writes != writes || store.files["a.jpg"].Missing {
 			t.Errorf("%s: storage was changed", name)
 		}
 	}
@@ -152,19 +188,17 @@ func TestADiskThatIsUnmountedDuringTheScanDeletesNothing(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "photos")
 	store := &memory{files: map[string]storage.KnownFile{}}
 	for n := range 100 {
-		write(t, filepath.Join(root, fmt.Sprintf("%02d.jpg", n)), "x")
+		write(t, filepath.Join(root, fmt.Sprintf("%d/%d.jpg", n/10, n)), "x")
 	}
 	scanned(t, store, root)
-	looked := 0
-	unmount := func(string) bool {
-		if looked++; looked == 10 {
+	unmount := func(dir string) {
+		if dir == "5" {
 			if err := errors.Join(os.Rename(root, root+".away"), os.Mkdir(root, 0o755)); err != nil {
 				t.Error(err)
 			}
 		}
-		return false
 	}
-	_, err := Folder(t.Context(), store, storage.Folder{ID: 1, Path: root}, unmount)
+	_, err := Folder(t.Context(), store, store.folder(root), Options{Enter: unmount})
 	var problem *Problem
 	if !errors.As(err, &problem) {
 		t.Errorf("the error is %v", err)
@@ -226,8 +260,8 @@ func TestTheSkippedFolderIsNotWalked(t *testing.T) {
 	write(t, filepath.Join(root, "a.jpg"), "x")
 	write(t, filepath.Join(root, "data/thumbnail.jpg"), "x")
 	store := &memory{files: map[string]storage.KnownFile{}}
-	skip := func(path string) bool { return path == filepath.Join(root, "data") }
-	if _, err := Folder(t.Context(), store, storage.Folder{ID: 1, Path: root}, skip); err != nil {
+	options := Options{Skip: filepath.Join(root, "data")}
+	if _, err := Folder(t.Context(), store, store.folder(root), options); err != nil {
 		t.Fatal(err)
 	}
 	if len(store.files) != 1 {

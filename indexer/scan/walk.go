@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"shoebox/captioner/picture"
 	"shoebox/storage"
 )
@@ -30,77 +32,155 @@ func (u *unreadable) Error() string        { return fmt.Sprintf("%s: %v", u.path
 func (u *unreadable) Unwrap() error        { return u.err }
 func (u *unreadable) Is(target error) bool { return target == ErrUnreadable }
 
-// walk lists the pictures below root in byte order of their relative paths.
-// A folder or file that cannot be looked at is yielded as an error of type
-// *unreadable and the walk goes on; any other error ends it. Symbolic links
-// are not followed, so loops cannot happen; the root itself may be one.
-func walk(ctx context.Context, root string, skip func(path string) bool) iter.Seq2[storage.FileStat, error] {
-	return func(yield func(storage.FileStat, error) bool) {
-		w := walker{ctx: ctx, root: root, skip: skip, yield: yield}
-		w.folder("")
+// File is a picture that a walk has found.
+type File struct {
+	storage.FileStat
+	// Changed is when its name, content, size or times last changed, in
+	// nanoseconds since the epoch (ctime): nobody can set it to the past.
+	Changed int64
+}
+
+func newFile(path string, stat *unix.Stat_t) File {
+	return File{storage.FileStat{Path: path, Size: stat.Size, ModTime: stat.Mtim.Nano()}, stat.Ctim.Nano()}
+}
+
+// walk lists the pictures below a folder in byte order of their paths, which
+// are relative to the root. A folder or file that cannot be looked at is
+// yielded as an error of type *unreadable and the walk goes on; any other
+// error ends it. Symbolic links are not followed: a loop would never end, and
+// a link to an unmounted disk would look like deleted photos. The root itself
+// may be one.
+func (l *look) walk(dir string) iter.Seq2[File, error] {
+	rules, out, err := l.rules.in(dir)
+	return func(yield func(File, error) bool) {
+		switch {
+		case err != nil:
+			yield(File{}, &unreadable{path: dir, err: err})
+		case !out:
+			w := walker{ctx: l.ctx, rules: l.rules, enter: l.options.Enter, yield: yield}
+			w.folder(dir, rules.outside(dir))
+		}
 	}
 }
 
 type walker struct {
 	ctx   context.Context
-	root  string
-	skip  func(path string) bool
-	yield func(storage.FileStat, error) bool
+	rules *ruleBook
+	enter func(dir string) // may be nil
+	yield func(File, error) bool
 }
 
-// folder walks one folder, given relative to the root with a slash behind
-// it. It returns false when the walk must stop.
-func (w *walker) folder(dir string) bool {
+// folder walks one folder, given relative to the root, under the rules of the
+// folder above it. It returns false when the walk must stop.
+func (w *walker) folder(dir string, rules *rules) bool {
 	if err := w.ctx.Err(); err != nil {
-		return w.yield(storage.FileStat{}, err)
+		return w.yield(File{}, err)
 	}
-	entries, err := os.ReadDir(filepath.Join(w.root, dir))
+	if w.enter != nil {
+		w.enter(dir)
+	}
+	entries, rules, err := w.list(dir, rules)
+	if isGone(err) {
+		return true // since the folder above it was listed
+	}
 	if err != nil {
-		return w.yield(storage.FileStat{}, &unreadable{path: strings.TrimSuffix(dir, "/"), err: err})
+		return w.yield(File{}, &unreadable{path: dir, err: cause(err)})
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(sortKey(a), sortKey(b)) })
-	for _, entry := range entries {
-		if !w.entry(dir+entry.Name(), entry) {
+	for _, e := range entries {
+		var on bool
+		switch {
+		case e.isDir:
+			on = w.folder(e.file.Path, rules)
+		case e.err != nil:
+			on = w.yield(File{}, &unreadable{path: e.file.Path, err: e.err})
+		default:
+			on = w.yield(e.file, nil)
+		}
+		if !on {
 			return false
 		}
 	}
 	return true
 }
 
-// sortKey makes the walk's order that of whole paths: "a.jpg" comes before
-// "a/b.jpg", because '.' is less than '/'.
-func sortKey(entry fs.DirEntry) string {
-	if entry.IsDir() {
-		return entry.Name() + "/"
-	}
-	return entry.Name()
+// entry is a folder or a picture in a folder.
+type entry struct {
+	file  File // of a folder, the path only
+	isDir bool
+	err   error
 }
 
-func (w *walker) entry(path string, entry fs.DirEntry) bool {
-	switch {
-	case ignored(entry.Name()) || w.skip(filepath.Join(w.root, path)):
-		return true
-	case entry.IsDir():
-		return w.folder(path + "/")
-	case !entry.Type().IsRegular() || !picture.IsPictureName(entry.Name()):
-		return true
+// key makes the order that of whole paths: "a.jpg" comes before "a/b.jpg",
+// because '.' is less than '/'.
+func (e entry) key() string {
+	if e.isDir {
+		return e.file.Path + "/"
 	}
-	info, err := entry.Info()
-	if errors.Is(err, fs.ErrNotExist) {
-		return true // gone since the folder was listed
-	}
+	return e.file.Path
+}
+
+// list returns what is in a folder and not left out, in order, and the rules
+// that hold there.
+func (w *walker) list(dir string, above *rules) ([]entry, *rules, error) {
+	folder, err := os.Open(filepath.Join(w.rules.root, dir))
 	if err != nil {
-		return w.yield(storage.FileStat{}, &unreadable{path: path, err: err})
+		return nil, nil, err
 	}
-	return w.yield(storage.FileStat{Path: path, Size: info.Size(), ModTime: info.ModTime().UnixNano()}, nil)
+	defer folder.Close()
+	names, err := folder.ReadDir(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, err := w.rules.read(dir, above, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	var entries []entry
+	for _, name := range names {
+		e := entry{isDir: name.IsDir()}
+		isPicture := name.Type().IsRegular() && picture.IsPictureName(name.Name())
+		if !e.isDir && !isPicture {
+			continue
+		}
+		e.file.Path = join(dir, name.Name())
+		if w.rules.ignores(rules, e.file.Path, e.isDir) {
+			continue
+		}
+		if !e.isDir {
+			// Below the open folder, the system need not find the way there
+			// again for each file.
+			var stat unix.Stat_t
+			e.err = unix.Fstatat(int(folder.Fd()), name.Name(), &stat, unix.AT_SYMLINK_NOFOLLOW)
+			if isGone(e.err) {
+				continue
+			}
+			e.file = newFile(e.file.Path, &stat)
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key(), b.key()) })
+	return entries, rules, nil
 }
 
-// ignored names what cameras, systems and file servers leave in photo
-// folders and nobody took: resource forks, thumbnails, bins.
-func ignored(name string) bool {
-	switch name {
-	case ".DS_Store", "@eaDir", "#recycle", ".thumbnails", "$RECYCLE.BIN", "lost+found":
-		return true
+// isGone says that there is nothing at a path, or below something that is no
+// folder.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
+}
+
+// join puts a name behind a folder that is relative to the root.
+func join(dir, name string) string {
+	if dir == "" {
+		return name
 	}
-	return strings.HasPrefix(name, "._") || strings.HasPrefix(name, ".trash") || strings.HasPrefix(name, ".Trash")
+	return dir + "/" + name
+}
+
+// split takes the last name off a relative path.
+func split(path string) (dir, name string) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path
+	}
+	return path[:i], path[i+1:]
 }

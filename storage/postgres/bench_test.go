@@ -3,8 +3,12 @@ package postgres_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"shoebox/storage"
 	"shoebox/storage/postgres"
@@ -120,4 +124,60 @@ func add(b *testing.B, store *postgres.Store, folder int64, first, n int) {
 	if err := store.ApplyScan(b.Context(), folder, storage.ScanChanges{Upserts: files}); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkFourProcessesClaim has four processes (a pool each) claim 32 files at
+// a time and finish them without a photo, until all are done, none twice.
+func BenchmarkFourProcessesClaim(b *testing.B) {
+	const n, processes, batch = 100_000, 4, 32
+	for b.Loop() {
+		b.StopTimer()
+		url := migrated(b)
+		folder, err := openStore(b, url).AddFolder(b.Context(), "/photos")
+		if err != nil {
+			b.Fatal(err)
+		}
+		run(b, url, fmt.Sprintf(`
+			INSERT INTO files (folder_id, path, size, mtime_ns)
+			SELECT 1, format('2019/05/holiday/IMG_%%s.jpg', i)::bytea, 4000000, i FROM generate_series(1, %d) AS i`, n))
+		b.StartTimer()
+		var claimed sync.Map
+		var total atomic.Int64
+		var work errgroup.Group
+		for i := range processes {
+			store := openStore(b, url)
+			owner := storage.Owner{Machine: "desk", PID: i}
+			work.Go(func() error {
+				for {
+					claims, err := store.Claim(b.Context(), owner, []int64{folder.ID}, batch, time.Hour)
+					if err != nil || len(claims) == 0 {
+						return err
+					}
+					for _, claim := range claims {
+						if _, again := claimed.LoadOrStore(claim.FileID, true); again {
+							return fmt.Errorf("file %d was claimed twice", claim.FileID)
+						}
+					}
+					committed, err := store.Commit(b.Context(), owner, broken(claims))
+					if err != nil {
+						return err
+					}
+					total.Add(int64(committed))
+				}
+			})
+		}
+		if err := work.Wait(); err != nil || total.Load() != n {
+			b.Fatalf("%d of %d files finished, %v", total.Load(), n, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "claims/s")
+}
+
+func broken(claims []storage.Claim) []storage.Result {
+	var results []storage.Result
+	for _, claim := range claims {
+		failure := &storage.Failure{State: storage.Failed, Code: "truncated", Text: "The file is cut off."}
+		results = append(results, storage.Result{Claim: claim, Failure: failure})
+	}
+	return results
 }

@@ -30,11 +30,7 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	}
 	// One row more than wanted tells whether there are more.
 	found, err := query(ctx, s, doing, scanStamped, `
-		SELECT `+selectedPhoto+`, p.changed_in, ARRAY(
-			SELECT DISTINCT `+absolutePath+` AS absolute
-			FROM files f JOIN folders d ON d.id = f.folder_id
-			WHERE f.photo_id = p.id AND f.present
-			ORDER BY absolute)
+		SELECT `+selectedPhoto+`, p.changed_in, `+presentPaths+`
 		FROM photos p LEFT JOIN models m ON m.id = p.model_id
 		WHERE (p.changed_in, p.id) > ($1::xid8, $2::bytea)
 			AND p.changed_in < pg_snapshot_xmin(pg_current_snapshot())
@@ -54,6 +50,13 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	return changes, nil
 }
 
+// presentPaths are the absolute paths of the present files of photo p.
+const presentPaths = `ARRAY(
+	SELECT DISTINCT ` + absolutePath + ` AS absolute
+	FROM files f JOIN folders d ON d.id = f.folder_id
+	WHERE f.photo_id = p.id AND f.present
+	ORDER BY absolute)`
+
 type stampedChange struct {
 	storage.Change
 	changedIn uint64
@@ -64,10 +67,15 @@ func scanStamped(row pgx.CollectableRow) (stampedChange, error) {
 	var paths [][]byte
 	var err error
 	c.Photo, err = scanPhoto(row, &c.changedIn, &paths)
-	for _, path := range paths {
-		c.Paths = append(c.Paths, string(path))
-	}
+	c.Paths = texts(paths)
 	return c, err
+}
+
+func texts(paths [][]byte) (all []string) {
+	for _, path := range paths {
+		all = append(all, string(path))
+	}
+	return all
 }
 
 // FeedBlocker is an open transaction that holds changes back from Changes.

@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,7 +18,8 @@ import (
 // nobody else took the file, and while the file is as it was when claimed:
 // ApplyScan takes the lease of a changed one. The file of a result that only
 // names a photo, when that photo has no caption after all, and a missing file
-// that could not be read become pending and are not counted.
+// that could not be read become pending and are not counted. A result that a
+// commit before has stored, whose answer was lost, counts again.
 func (s *Store) Commit(ctx context.Context, owner storage.Owner, results []storage.Result) (committed int, err error) {
 	for _, r := range results {
 		if err := check(r); err != nil {
@@ -22,10 +27,11 @@ func (s *Store) Commit(ctx context.Context, owner storage.Owner, results []stora
 		}
 	}
 	err = s.transact(ctx, fmt.Sprintf("committing %d results", len(results)), func(tx pgx.Tx) error {
-		held, err := lockHeld(ctx, tx, owner, results)
+		held, settled, err := lockHeld(ctx, tx, owner, results)
 		if err != nil {
 			return err
 		}
+		committed = settled
 		known, err := keepPhotos(ctx, tx, held, results)
 		if err != nil {
 			return err
@@ -36,7 +42,11 @@ func (s *Store) Commit(ctx context.Context, owner storage.Owner, results []stora
 				committed++
 			}
 		}
-		return outcomes.write(ctx, tx)
+		if err := outcomes.write(ctx, tx); err != nil || committed == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO recent_work (owner, files) VALUES ($1, $2)`, owner.String(), committed)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -51,6 +61,8 @@ func check(r storage.Result) error {
 		return fmt.Errorf("result of %q: photo %s where %s was read", r.Claim.Path, r.Photo.ID, r.PhotoID)
 	case r.Failure != nil && r.Failure.State != storage.Failed && r.Failure.State != storage.Unsupported:
 		return fmt.Errorf("result of %q: a failure cannot be in state %q", r.Claim.Path, r.Failure.State)
+	case r.Failure != nil && r.Failure.RetryIn != 0 && r.Failure.State != storage.Failed:
+		return fmt.Errorf("result of %q: only a failed file is tried again by itself", r.Claim.Path)
 	case r.Failure == nil && r.PhotoID == storage.PhotoID{}:
 		return fmt.Errorf("result of %q: neither photo nor failure", r.Claim.Path)
 	}
@@ -62,9 +74,14 @@ type heldResult struct {
 	storage.Result
 	photo   []byte // that the file was linked to before; nil: none
 	present bool
+	// recaption says that the photo is to get a new caption. Until there is
+	// one, whatever goes wrong, the file shows the photo as it is.
+	recaption bool
 }
 
-func lockHeld(ctx context.Context, tx pgx.Tx, owner storage.Owner, results []storage.Result) ([]heldResult, error) {
+// lockHeld locks the files of results that owner still holds, and counts those
+// of the others that stand in the database already.
+func lockHeld(ctx context.Context, tx pgx.Tx, owner storage.Owner, results []storage.Result) (held []heldResult, settled int, err error) {
 	var ids, sizes, modTimes []int64
 	byFile := make(map[int64]storage.Result, len(results))
 	for _, r := range results {
@@ -76,22 +93,32 @@ func lockHeld(ctx context.Context, tx pgx.Tx, owner storage.Owner, results []sto
 		sizes, modTimes = append(sizes, r.Claim.Size), append(modTimes, r.Claim.ModTime)
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT f.id, f.photo_id, f.present
+		SELECT f.id, f.photo_id, f.present, f.state, coalesce(f.error_code, ''),
+			coalesce(f.lease_owner = $1, false), f.recaption
 		FROM files f JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS c (id, size, mtime_ns)
 			USING (id, size, mtime_ns)
-		WHERE f.state = 'leased' AND f.lease_owner = $1
 		ORDER BY f.id
 		FOR UPDATE OF f`, owner.String(), ids, sizes, modTimes)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (heldResult, error) {
-		var h heldResult
-		var id int64
-		err := row.Scan(&id, &h.photo, &h.present)
-		h.Result = byFile[id]
-		return h, err
+	var id int64
+	var photo []byte
+	var present, ours, recaption bool
+	var state storage.FileState
+	var code string
+	_, err = pgx.ForEachRow(rows, []any{&id, &photo, &present, &state, &code, &ours, &recaption}, func() error {
+		r := byFile[id]
+		switch {
+		case ours:
+			held = append(held, heldResult{r, slices.Clone(photo), present, recaption})
+		case r.Failure != nil && r.Failure.State == state && clean(r.Failure.Code) == code,
+			r.Failure == nil && state == storage.Done && bytes.Equal(photo, r.PhotoID[:]):
+			settled++
+		}
+		return nil
 	})
+	return held, settled, err
 }
 
 // keepPhotos stores the new photos of held results, locks all photos that
@@ -108,6 +135,7 @@ func keepPhotos(ctx context.Context, tx pgx.Tx, held []heldResult, results []sto
 	known := make(map[storage.PhotoID]bool)
 	var touched [][]byte
 	var fresh []*storage.Photo
+	var again [][]byte // photos that get a new caption
 	for _, h := range held {
 		if h.photo != nil {
 			touched = append(touched, h.photo)
@@ -119,6 +147,9 @@ func keepPhotos(ctx context.Context, tx pgx.Tx, held []heldResult, results []sto
 		if p := content[h.PhotoID]; p != nil && !known[h.PhotoID] {
 			known[h.PhotoID] = true
 			fresh = append(fresh, p)
+			if h.recaption {
+				again = append(again, h.PhotoID[:])
+			}
 		}
 	}
 	rows, err := columnsOfPhotos(ctx, tx, fresh)
@@ -137,14 +168,34 @@ func keepPhotos(ctx context.Context, tx pgx.Tx, held []heldResult, results []sto
 		return nil, err
 	}
 	uncaptioned, err := lockPhotos(ctx, tx, touched, known)
-	if err != nil || !uncaptioned {
+	if err != nil {
 		return known, err
 	}
-	_, err = tx.Exec(ctx, `
-		UPDATE photos p SET caption = r.caption, caption_score = r.caption_score,
-			caption_unsure = r.caption_unsure, caption_edited = r.caption_edited, model_id = r.model_id
-		FROM `+photoRows+` WHERE p.id = r.id AND p.caption IS NULL`, rows.args()...)
-	return known, err
+	if uncaptioned || len(again) > 0 {
+		args := append(rows.args(), again)
+		_, err = tx.Exec(ctx, `
+			UPDATE photos p SET caption = r.caption, caption_score = r.caption_score,
+				caption_unsure = r.caption_unsure, caption_edited = r.caption_edited, model_id = r.model_id
+			FROM `+photoRows+` WHERE p.id = r.id AND NOT p.caption_edited
+				AND (p.caption IS NULL OR p.id = ANY ($`+strconv.Itoa(len(args))+`))`, args...)
+		if err != nil {
+			return known, err
+		}
+	}
+	return known, noteEdits(ctx, tx, rows)
+}
+
+// noteEdits records which of the new photos took over a caption that a person
+// had written for the same pixels.
+func noteEdits(ctx context.Context, tx pgx.Tx, photos photoColumns) error {
+	if !slices.Contains(photos.edited, true) {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO edits (photo_id)
+		SELECT id FROM photos WHERE id = ANY ($1) AND caption_edited ORDER BY id
+		ON CONFLICT DO NOTHING`, photos.id)
+	return err
 }
 
 // lockPhotos locks photos in order and adds the captioned ones to known. It
@@ -200,6 +251,8 @@ type outcomeColumns struct {
 	codes    []*string
 	texts    []*string
 	decoders []*int
+	retries  []*time.Duration
+	suspects []bool
 }
 
 // add reports whether the file is settled, rather than pending again.
@@ -207,17 +260,23 @@ func (c *outcomeColumns) add(h heldResult, known map[storage.PhotoID]bool) bool 
 	state, photo := storage.Pending, h.photo
 	var code, text *string
 	var decoder *int
+	var retry *time.Duration
 	switch {
 	case h.Failure == nil && known[h.PhotoID]:
 		state, photo = storage.Done, h.PhotoID[:]
+	case h.Failure != nil && h.present && h.recaption && h.photo != nil:
+		state = storage.Done
 	case h.Failure != nil && h.present:
 		state, photo = h.Failure.State, nil
 		code, text = new(clean(h.Failure.Code)), new(clean(h.Failure.Text))
 		decoder = orNull(h.Failure.DecoderVersion)
+		retry = orNull(h.Failure.RetryIn)
 	}
 	c.ids, c.states = append(c.ids, h.Claim.FileID), append(c.states, string(state))
 	c.photos = append(c.photos, photo)
 	c.codes, c.texts, c.decoders = append(c.codes, code), append(c.texts, text), append(c.decoders, decoder)
+	c.retries = append(c.retries, retry)
+	c.suspects = append(c.suspects, state == storage.Failed && h.Failure.Suspect)
 	return state != storage.Pending
 }
 
@@ -227,9 +286,11 @@ func (c *outcomeColumns) write(ctx context.Context, tx pgx.Tx) error {
 			state = r.state, photo_id = r.photo_id, lease_owner = NULL, lease_ends = NULL,
 			error_code = r.code, error_text = r.text, decoder_version = r.decoder,
 			failed_at = CASE r.state WHEN 'done' THEN NULL WHEN 'pending' THEN f.failed_at
-				ELSE coalesce(f.failed_at, now()) END
-		FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[])
-			AS r (id, state, photo_id, code, text, decoder)
-		WHERE f.id = r.id`, c.ids, c.states, c.photos, c.codes, c.texts, c.decoders)
+				ELSE coalesce(f.failed_at, now()) END,
+			retry_after = now() + r.retry, suspect = CASE r.state WHEN 'pending' THEN f.suspect ELSE r.suspect END,
+			recaption = r.state = 'pending' AND f.recaption
+		FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[], $7::interval[], $8::boolean[])
+			AS r (id, state, photo_id, code, text, decoder, retry, suspect)
+		WHERE f.id = r.id`, c.ids, c.states, c.photos, c.codes, c.texts, c.decoders, c.retries, c.suspects)
 	return err
 }

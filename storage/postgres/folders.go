@@ -12,16 +12,21 @@ import (
 	"shoebox/storage"
 )
 
-const folderColumns = `id, path, present, scanned_at`
+const folderColumns = `id, path, present, scanned_at, coalesce(problem, ''), coalesce(file_system, ''),
+	coalesce(watch_mode, ''), coalesce(watch_reason, ''), watch_seen_at`
 
 func scanFolder(row pgx.CollectableRow) (storage.Folder, error) {
 	var f storage.Folder
 	var path []byte
-	var scanned *time.Time
-	err := row.Scan(&f.ID, &path, &f.Present, &scanned)
+	var scanned, seen *time.Time
+	err := row.Scan(&f.ID, &path, &f.Present, &scanned, &f.Problem, &f.FileSystem,
+		&f.Watch.Mode, &f.Watch.Reason, &seen)
 	f.Path = string(path)
 	if scanned != nil {
 		f.ScannedAt = *scanned
+	}
+	if seen != nil {
+		f.Watch.SeenAt = *seen
 	}
 	return f, err
 }
@@ -51,6 +56,18 @@ func (s *Store) AddFolder(ctx context.Context, path string) (storage.Folder, err
 func (s *Store) Folders(ctx context.Context) ([]storage.Folder, error) {
 	return query(ctx, s, "listing the folders", scanFolder,
 		`SELECT `+folderColumns+` FROM folders ORDER BY path`)
+}
+
+// ReportWatch records how a folder is watched now. A folder that has been
+// forgotten meanwhile is ErrUnknownFolder.
+func (s *Store) ReportWatch(ctx context.Context, folderID int64, mode storage.WatchMode, reason string) error {
+	tag, err := s.pool.Exec(ctx, `
+		UPDATE folders SET watch_mode = nullif($2, ''), watch_reason = nullif($3, ''), watch_seen_at = now()
+		WHERE id = $1`, folderID, string(mode), clean(reason))
+	if err == nil && tag.RowsAffected() == 0 {
+		err = fmt.Errorf("folder %d: %w", folderID, storage.ErrUnknownFolder)
+	}
+	return s.failed("recording how a folder is watched", err)
 }
 
 // ForgetFolder drops a root and its files in one transaction.

@@ -46,16 +46,11 @@ func migrate(ctx context.Context, db *sql.DB) (from, to int64, err error) {
 	if err := refuseNewer(from); err != nil {
 		return 0, 0, err
 	}
-	// The lock is tried every second, 300 times.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	own, err := ownVersion()
 	if err != nil {
 		return 0, 0, err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithSessionLocker(locker))
-	if err != nil {
-		return 0, 0, err
-	}
-	applied, err := provider.Up(ctx)
+	applied, err := migrateTo(ctx, db, own)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -63,10 +58,25 @@ func migrate(ctx context.Context, db *sql.DB) (from, to int64, err error) {
 	if to, err = sqlSchemaVersion(ctx, db); err != nil {
 		return 0, 0, err
 	}
-	if len(applied) == 0 {
+	if applied == 0 {
 		from = to
 	}
 	return from, to, refuseNewer(to)
+}
+
+// migrateTo applies the migrations up to a version that are not applied yet.
+func migrateTo(ctx context.Context, db *sql.DB, version int64) (applied int, err error) {
+	// The lock is tried every second, 300 times.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return 0, err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithSessionLocker(locker))
+	if err != nil {
+		return 0, err
+	}
+	results, err := provider.UpTo(ctx, version)
+	return len(results), err
 }
 
 // schemaVersionTable says whether goose's table is there: a statement that

@@ -63,7 +63,7 @@ func TestADatabaseOfANewerShoeboxIsRefused(t *testing.T) {
 	for what, err := range map[string]error{"Open": opened, "Migrate": migratedErr} {
 		if !errors.Is(err, storage.ErrSchemaNewer) {
 			t.Errorf("%s: %v, want ErrSchemaNewer", what, err)
-		} else if text := err.Error(); !strings.Contains(text, "99999") || !strings.Contains(text, "up to 1") ||
+		} else if text := err.Error(); !strings.Contains(text, "99999") || !strings.Contains(text, "knows up to") ||
 			!strings.Contains(text, "install the newer shoebox") {
 			t.Errorf("%s does not say both versions and what to do: %v", what, err)
 		}

@@ -24,12 +24,8 @@ func (s *Store) RecordModel(ctx context.Context, hash, name string) error {
 
 // CaptionedPhotos returns those of ids that have a caption.
 func (s *Store) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
-	wanted := make([][]byte, len(ids))
-	for i := range ids {
-		wanted[i] = ids[i][:]
-	}
 	found, err := query(ctx, s, "looking for captioned photos", scanPhotoID,
-		`SELECT id FROM photos WHERE id = ANY ($1) AND caption IS NOT NULL`, wanted)
+		`SELECT id FROM photos WHERE id = ANY ($1) AND caption IS NOT NULL`, hashes(ids))
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,9 @@ func dailyWork(t *testing.T, url string) {
 	claims, err := store.Claim(ctx, owner, []int64{folder.ID}, batch, time.Hour)
 	must(err)
 	must(store.ExtendLeases(ctx, owner, time.Hour))
-	_, err = store.LeaseOwners(ctx, "desk")
+	_, err = store.Leases(ctx)
+	must(err)
+	_, _, err = store.NextRetry(ctx, []int64{folder.ID})
 	must(err)
 	var results []storage.Result
 	var ids []storage.PhotoID
@@ -114,11 +116,19 @@ func dailyWork(t *testing.T, url string) {
 	for range store.KnownFiles(ctx, folder.ID) {
 		break
 	}
+	for range store.KnownBelow(ctx, folder.ID, "1") {
+		t.Fatal("files are not folders")
+	}
+	_, _, err = store.KnownAt(ctx, folder.ID, []string{"1", "2", "nothing"})
+	must(err)
 	_, err = store.CountFiles(ctx, []int64{folder.ID})
 	must(err)
-	_, err = store.Failures(ctx)
+	for _, err := range store.Failures(ctx, nil) {
+		must(err)
+	}
+	_, err = store.Status(ctx)
 	must(err)
-	must(store.EndScan(ctx, folder.ID, true))
+	must(store.EndScan(ctx, folder.ID, storage.ScanEnd{}))
 	store.Close() // which makes the server count
 }
 

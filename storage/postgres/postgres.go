@@ -56,6 +56,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = maxConns
 	}
+	config.AfterRelease = writes
 	s := &Store{server: serverName(config.ConnConfig)}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, s.failed("connecting", err)
@@ -90,12 +91,22 @@ func configure(config *pgx.ConnConfig) {
 		// statement here has an index that gives its few rows in order.
 		"enable_bitmapscan": "off",
 		"jit":               "off",
+		// A client that vanished with its network would hold its locks for
+		// hours. A transaction here sends its next statement at once.
+		"idle_in_transaction_session_timeout": "60s",
 	}
 	for name, value := range defaults {
 		if _, set := config.RuntimeParams[name]; !set {
 			config.RuntimeParams[name] = value
 		}
 	}
+}
+
+// writes reports whether a connection is worth keeping. One that was made while
+// the server, or this database, was read-only stays so for ever.
+func writes(conn *pgx.Conn) bool {
+	return conn.PgConn().ParameterStatus("default_transaction_read_only") != "on" &&
+		conn.PgConn().ParameterStatus("in_hot_standby") != "on"
 }
 
 // serverName says for people where a database is.
@@ -105,8 +116,9 @@ func serverName(config *pgx.ConnConfig) string {
 
 // failed says what was being done when err came, and on which server unless
 // that goes without saying: the server itself said no, or err names it.
+// What passes by itself is a storage.ErrUnavailable.
 func (s *Store) failed(doing string, err error) error {
-	return describe(doing, s.server, err)
+	return mark(describe(doing, s.server, err))
 }
 
 func describe(doing, server string, err error) error {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,10 +21,16 @@ const knownPage = 5000
 // page by page and holds no connection between them, so that a slow walk
 // beside it keeps no transaction open; each page is of its own moment.
 func (s *Store) KnownFiles(ctx context.Context, folderID int64) iter.Seq2[storage.KnownFile, error] {
+	return s.KnownBelow(ctx, folderID, "")
+}
+
+// KnownBelow streams the files below a subfolder, like KnownFiles; of the
+// whole folder for "".
+func (s *Store) KnownBelow(ctx context.Context, folderID int64, dir string) iter.Seq2[storage.KnownFile, error] {
 	return func(yield func(storage.KnownFile, error) bool) {
-		after := []byte{}
+		after, before := below(dir)
 		for {
-			page, err := s.knownFilesAfter(ctx, folderID, after)
+			page, err := s.knownBetween(ctx, folderID, after, before)
 			if err != nil {
 				yield(storage.KnownFile{}, err)
 				return
@@ -41,13 +48,61 @@ func (s *Store) KnownFiles(ctx context.Context, folderID int64) iter.Seq2[storag
 	}
 }
 
-func (s *Store) knownFilesAfter(ctx context.Context, folderID int64, path []byte) ([]storage.KnownFile, error) {
+// below gives the bounds, both exclusive, of the paths below a subfolder:
+// '0' is the byte behind '/'. No path has more than 4,096 bytes.
+func below(dir string) (after, before []byte) {
+	if dir == "" {
+		return []byte{}, bytes.Repeat([]byte{0xFF}, 4097)
+	}
+	return []byte(dir + "/"), []byte(dir + "0")
+}
+
+const knownFileColumns = `id, path, size, mtime_ns, NOT present, state, coalesce(decoder_version, 0)`
+
+func (s *Store) knownBetween(ctx context.Context, folderID int64, after, before []byte) ([]storage.KnownFile, error) {
 	return query(ctx, s, "reading the known files", scanKnownFile, `
-		SELECT id, path, size, mtime_ns, NOT present, state, coalesce(decoder_version, 0)
+		SELECT `+knownFileColumns+`
 		FROM files
-		WHERE folder_id = $1 AND (substring(path FROM 1 FOR 2000), path) > (substring($2::bytea FROM 1 FOR 2000), $2)
+		WHERE folder_id = $1
+			AND (substring(path FROM 1 FOR 2000), path) > (substring($2::bytea FROM 1 FOR 2000), $2)
+			AND (substring(path FROM 1 FOR 2000), path) < (substring($3::bytea FROM 1 FOR 2000), $3)
 		ORDER BY substring(path FROM 1 FOR 2000), path
-		LIMIT $3`, folderID, path, knownPage)
+		LIMIT $4`, folderID, after, before, knownPage)
+}
+
+// KnownAt returns what is known of single files, and those of the paths below
+// which present files are known: folders that may have gone. A few thousand
+// paths are best.
+func (s *Store) KnownAt(ctx context.Context, folderID int64, paths []string) (files []storage.KnownFile, parents []string, err error) {
+	var exact, after, before [][]byte
+	for _, path := range paths {
+		low, high := below(path)
+		exact, after, before = append(exact, []byte(path)), append(after, low), append(before, high)
+	}
+	// LATERAL and OFFSET 0 make it a look-up for each path, as in lockScanned.
+	files, err = query(ctx, s, "reading known files", scanKnownFile, `
+		SELECT known.* FROM unnest($2::bytea[]) AS seen (path), LATERAL (
+			SELECT `+knownFileColumns+` FROM files
+			WHERE folder_id = $1 AND substring(path FROM 1 FOR 2000) = substring(seen.path FROM 1 FOR 2000)
+				AND path = seen.path
+			OFFSET 0) AS known`, folderID, exact)
+	if err != nil {
+		return nil, nil, err
+	}
+	parents, err = query(ctx, s, "reading known folders", scanPath, `
+		SELECT seen.path FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) AS seen (path, low, high), LATERAL (
+			SELECT 1 FROM files
+			WHERE folder_id = $1 AND present
+				AND (substring(path FROM 1 FOR 2000), path) > (substring(seen.low FROM 1 FOR 2000), seen.low)
+				AND (substring(path FROM 1 FOR 2000), path) < (substring(seen.high FROM 1 FOR 2000), seen.high)
+			LIMIT 1) AS known`, folderID, exact, after, before)
+	return files, parents, err
+}
+
+func scanPath(row pgx.CollectableRow) (string, error) {
+	var path []byte
+	err := row.Scan(&path)
+	return string(path), err
 }
 
 func scanKnownFile(row pgx.CollectableRow) (storage.KnownFile, error) {
@@ -145,7 +200,9 @@ func upsertFiles(ctx context.Context, tx pgx.Tx, folderID int64, files fileColum
 		DO UPDATE SET
 			size = excluded.size, mtime_ns = excluded.mtime_ns, present = true, state = 'pending', attempts = 0,
 			lease_owner = NULL, lease_ends = NULL,
-			error_code = NULL, error_text = NULL, failed_at = NULL, decoder_version = NULL
+			error_code = NULL, error_text = NULL, failed_at = NULL, decoder_version = NULL,
+			retry_after = NULL, recaption = false,
+			suspect = f.suspect AND (f.size, f.mtime_ns) = (excluded.size, excluded.mtime_ns)
 		WHERE (f.size, f.mtime_ns) <> (excluded.size, excluded.mtime_ns) OR f.state IN ('failed', 'unsupported')`,
 		folderID, files.paths, files.sizes, files.modTimes)
 	return err
@@ -174,20 +231,22 @@ func columnsOf(files []storage.FileStat) fileColumns {
 	return c
 }
 
-// EndScan records that a scan ended and whether the root was there. Only a
-// scan that saw the root counts as a full one.
-func (s *Store) EndScan(ctx context.Context, folderID int64, present bool) error {
+// EndScan records that a scan of a whole root ended. Only one without a
+// problem counts as a full one.
+func (s *Store) EndScan(ctx context.Context, folderID int64, end storage.ScanEnd) error {
 	return s.transact(ctx, "recording the end of a scan", func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
-			UPDATE folders SET present = $2, scanned_at = CASE WHEN $2 THEN now() ELSE scanned_at END
-			WHERE id = $1`, folderID, present)
+			UPDATE folders SET present = ($2 = ''), problem = nullif($2, ''),
+				scanned_at = CASE $2 WHEN '' THEN now() ELSE scanned_at END,
+				file_system = CASE $2 WHEN '' THEN nullif($3, '') ELSE file_system END
+			WHERE id = $1`, folderID, clean(end.Problem), end.FileSystem)
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("folder %d: %w", folderID, storage.ErrUnknownFolder)
 		}
-		_, err = tx.Exec(ctx, `SELECT fold_file_counts()`)
+		_, err = tx.Exec(ctx, `SELECT fold_counts()`)
 		return err
 	})
 }

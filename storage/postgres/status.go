@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,10 +35,11 @@ func (s *Store) counts(ctx context.Context) (map[int64]storage.Counts, error) {
 		Folder  int64
 		State   storage.FileState
 		Present bool
+		Retry   bool
 		N       int
 	}
 	rows, err := query(ctx, s, "counting files", pgx.RowToStructByPos[row],
-		`SELECT folder_id, state, present, sum(n)::bigint FROM file_counts GROUP BY 1, 2, 3`)
+		`SELECT folder_id, state, present, retry, sum(n)::bigint FROM file_counts GROUP BY 1, 2, 3, 4`)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +57,9 @@ func (s *Store) counts(ctx context.Context) (map[int64]storage.Counts, error) {
 			c.Done += r.N
 		case r.State == storage.Failed:
 			c.Failed += r.N
+			if r.Retry {
+				c.Retrying += r.N
+			}
 		case r.State == storage.Unsupported:
 			c.Unsupported += r.N
 		}
@@ -70,6 +75,7 @@ func add(total *storage.Counts, c storage.Counts) {
 	total.Failed += c.Failed
 	total.Unsupported += c.Unsupported
 	total.Missing += c.Missing
+	total.Retrying += c.Retrying
 }
 
 // Status counts everything. A caption by a person is nobody's model's, and is
@@ -91,10 +97,53 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	if status.Models, err = s.models(ctx); err != nil {
 		return status, err
 	}
+	if status.Reasons, err = s.reasons(ctx); err != nil {
+		return status, err
+	}
+	if status.Workers, err = s.workers(ctx); err != nil {
+		return status, err
+	}
 	err = s.pool.QueryRow(ctx, `
-		SELECT count(*), count(*) FILTER (WHERE caption_unsure AND NOT caption_edited)
-		FROM photos WHERE caption IS NOT NULL`).Scan(&status.Photos, &status.Unsure)
+		SELECT coalesce(sum(n), 0)::bigint, coalesce(sum(n) FILTER (WHERE unsure AND NOT edited), 0)::bigint,
+			coalesce(sum(n) FILTER (WHERE edited), 0)::bigint
+		FROM photo_counts`).Scan(&status.Photos, &status.Unsure, &status.Edited)
 	return status, s.failed("counting photos", err)
+}
+
+// workers lists who holds leases and who finished something in the last minute.
+func (s *Store) workers(ctx context.Context) ([]storage.WorkerStatus, error) {
+	leases, err := s.Leases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var workers []storage.WorkerStatus
+	for _, lease := range leases {
+		workers = append(workers, storage.WorkerStatus{Lease: lease})
+	}
+	// A worker that began less than a minute ago is not measured by a minute.
+	type row struct {
+		Owner     string
+		PerSecond float64
+	}
+	rates, err := query(ctx, s, "measuring the workers", pgx.RowToStructByPos[row], `
+		SELECT owner, (sum(files) / least(60, greatest(5, extract(epoch FROM clock_timestamp() - min(at)))))::float8
+		FROM recent_work WHERE at > now() - interval '1 minute' GROUP BY owner ORDER BY owner`)
+	if err != nil {
+		return nil, err
+	}
+	for _, rate := range rates {
+		owner, err := parseOwner(rate.Owner)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(workers, func(w storage.WorkerStatus) bool { return w.Owner == owner })
+		if i < 0 {
+			i = len(workers)
+			workers = append(workers, storage.WorkerStatus{Lease: storage.Lease{Owner: owner}})
+		}
+		workers[i].PerSecond = rate.PerSecond
+	}
+	return workers, nil
 }
 
 // models lists the recorded models, the newest first.
@@ -110,7 +159,7 @@ func (s *Store) models(ctx context.Context) ([]storage.ModelCount, error) {
 	}, `
 		SELECT m.hash, m.name, m.first_seen, coalesce(c.captions, 0)
 		FROM models m LEFT JOIN (
-			SELECT model_id, count(*) AS captions FROM photos
-			WHERE caption IS NOT NULL AND NOT caption_edited GROUP BY model_id) AS c ON c.model_id = m.id
+			SELECT model_id, sum(n)::bigint AS captions FROM photo_counts
+			WHERE NOT edited GROUP BY model_id) AS c ON c.model_id = m.id
 		ORDER BY m.first_seen DESC, m.id DESC`)
 }

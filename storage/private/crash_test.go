@@ -9,9 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"shoebox/storage/private"
 )
 
 func TestKilledStarterTakesNobodyAlong(t *testing.T) {
@@ -55,6 +58,36 @@ func TestKilledServerIsRecovered(t *testing.T) {
 	f.remembered(url)
 	if !strings.Contains(f.log(), "not properly shut down; automatic recovery") {
 		t.Errorf("nothing was recovered:\n%s", f.log())
+	}
+}
+
+func TestAServerThatWasKilledIsRevivedByWhoeverUsesIt(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	server, err := private.Start(t.Context(), private.Config{BinDir: f.bin, DataDir: f.path})
+	f.must(err)
+	defer server.Close()
+	f.remember(server.URL())
+	for _, victim := range []struct {
+		name string
+		pid  func() int
+	}{{"the server", f.postmaster}, {"its supervisor", f.supervisor}} {
+		f.kill(victim.pid())
+		var users sync.WaitGroup
+		for range 3 {
+			users.Go(func() {
+				if err := server.Revive(t.Context()); err != nil {
+					t.Errorf("after the end of %s: %v", victim.name, err)
+				}
+			})
+		}
+		users.Wait()
+		f.remembered(server.URL())
+	}
+	before := f.postmaster()
+	f.must(server.Revive(t.Context()))
+	if f.postmaster() != before {
+		t.Error("a server that runs was started again")
 	}
 }
 

@@ -63,9 +63,10 @@ type Config struct {
 
 // Server is a running server that this process uses.
 type Server struct {
-	url    string
-	users  *os.File // the shared lock
-	socket *os.File // nil unless the URL needs it
+	cluster *cluster
+	url     string
+	users   *os.File // the shared lock
+	socket  *os.File // nil unless the URL needs it
 }
 
 // Start makes sure that the private server runs, making its cluster the first
@@ -82,7 +83,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{}
+	s := &Server{cluster: c}
 	// A server that is stopping keeps the lock until it has stopped.
 	waiting, cancel := context.WithTimeout(ctx, initLimit+startLimit)
 	defer cancel()
@@ -102,6 +103,11 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	s.url, s.socket = connectionURL(host), socket
 	return s, nil
 }
+
+// Revive starts the server again if it, or its supervisor, has ended since
+// Start, and returns when it answers. The URL stays the same. It may be called
+// by many goroutines and processes.
+func (s *Server) Revive(ctx context.Context) error { return s.cluster.ensureRunning(ctx) }
 
 // URL is a postgres:// URL of a superuser in the database "shoebox". It holds
 // until Close, for child processes too.

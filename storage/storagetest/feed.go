@@ -48,8 +48,8 @@ var feedTests = []test{
 		l.must(l.store.ExtendLeases(l.Context(), alice, long))
 		l.commit(alice, 0, failedAs(claims[0], storage.Failed, "truncated"))
 		l.touch("a")
-		l.must(l.store.EndScan(l.Context(), l.folder.ID, false))
-		_, err := l.store.RetryFailures(l.Context())
+		l.must(l.store.EndScan(l.Context(), l.folder.ID, storage.ScanEnd{Problem: "it is gone"}))
+		_, err := l.store.RetryFailures(l.Context(), nil)
 		l.must(err)
 		if changes, _ := l.feed(cursor); len(changes) != 0 {
 			l.Errorf("got %+v", changes)

@@ -45,7 +45,7 @@ var folderTests = []test{
 		for what, err := range map[string]error{
 			"forgetting": l.store.ForgetFolder(l.Context(), "/elsewhere"),
 			"scanning":   l.store.ApplyScan(l.Context(), l.folder.ID+1000, storage.ScanChanges{Upserts: stats("a")}),
-			"ending":     l.store.EndScan(l.Context(), l.folder.ID+1000, true),
+			"ending":     l.store.EndScan(l.Context(), l.folder.ID+1000, storage.ScanEnd{}),
 		} {
 			if !errors.Is(err, storage.ErrUnknownFolder) {
 				l.Errorf("%s: %v, want ErrUnknownFolder", what, err)
@@ -88,12 +88,12 @@ var folderTests = []test{
 		l.commit(alice, 1, captionedAs(claim, photo("a")))
 	}},
 	{"the end of a scan is remembered, and of the last full one when the root was gone", func(l *library) {
-		l.must(l.store.EndScan(l.Context(), l.folder.ID, true))
+		l.must(l.store.EndScan(l.Context(), l.folder.ID, storage.ScanEnd{}))
 		full := l.addFolder(root)
 		if !full.Present || full.ScannedAt.IsZero() {
 			l.Errorf("after a full scan: %+v", full)
 		}
-		l.must(l.store.EndScan(l.Context(), l.folder.ID, false))
+		l.must(l.store.EndScan(l.Context(), l.folder.ID, storage.ScanEnd{Problem: "it is gone"}))
 		gone := l.addFolder(root)
 		if gone.Present || !gone.ScannedAt.Equal(full.ScannedAt) {
 			l.Errorf("after a scan without the root: %+v, before %+v", gone, full)

@@ -1,7 +1,9 @@
 package storagetest
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"shoebox/storage"
 )
@@ -13,7 +15,7 @@ var queueTests = []test{
 		if len(claims) != 2 || claims[0].Path != "c" || claims[1].Path != "a" {
 			l.Fatalf("claimed %+v", claims)
 		}
-		want := storage.Claim{FileID: l.file("c").ID, FolderID: l.folder.ID, FolderPath: root, FileStat: stats("c")[0]}
+		want := storage.Claim{FileID: l.file("c").ID, FolderID: l.folder.ID, FolderPath: root, FileStat: stats("c")[0], Attempts: 1}
 		if claims[0] != want {
 			l.Errorf("got %+v, want %+v", claims[0], want)
 		}
@@ -71,39 +73,134 @@ var queueTests = []test{
 		}
 		l.commit(alice, 1, captionedAs(claims[0], photo("a")), captionedAs(claims[1], photo("b")))
 	}},
-	{"owners of leases are listed by machine", func(l *library) {
-		sibling := storage.Owner{Machine: alice.Machine, PID: 7, StartedAt: 1}
+	{"leases are listed by who holds them", func(l *library) {
+		reborn := alice
+		reborn.StartedAt++ // the same process ID, given again
 		odd := storage.Owner{Machine: "a/b", PID: 1, StartedAt: 2}
 		l.scan("1", "2", "3", "4", "5")
-		for _, owner := range []storage.Owner{alice, alice, bob, sibling, odd} {
+		for _, owner := range []storage.Owner{alice, alice, reborn, bob, odd} {
 			l.claim(owner, 1, long)
 		}
-		for machine, want := range map[string][]storage.Owner{
-			alice.Machine: {sibling, alice}, bob.Machine: {bob}, "a/b": {odd}, "b": nil, "nowhere": nil,
-		} {
-			owners, err := l.store.LeaseOwners(l.Context(), machine)
-			l.must(err)
-			if !slices.Equal(owners, want) {
-				l.Errorf("on %s: %v, want %v", machine, owners, want)
+		leases, err := l.store.Leases(l.Context())
+		l.must(err)
+		var got []string
+		for _, lease := range leases {
+			got = append(got, fmt.Sprint(lease.Owner, " ", lease.Files))
+			if ends := time.Until(lease.Ends); ends > long+time.Minute || ends < long-time.Minute {
+				l.Errorf("the lease of %s ends in %s", lease.Owner, ends)
+			}
+		}
+		want := []string{odd.String() + " 1", bob.String() + " 1", alice.String() + " 2", reborn.String() + " 1"}
+		if !slices.Equal(got, want) {
+			l.Errorf("got %q, want %q", got, want)
+		}
+	}},
+	{"a worker that ends gives back what it holds, and accuses nothing", func(l *library) {
+		l.scan("1", "2", "3")
+		l.claim(alice, 2, long)
+		l.claim(bob, 1, long)
+		l.must(l.store.ReleaseAll(l.Context(), alice))
+		if got := l.counts(); got != (storage.Counts{Pending: 2, Leased: 1}) {
+			l.Errorf("after giving back: %+v", got)
+		}
+		for _, claim := range l.claim(bob, 3, long) {
+			if claim.Suspect || claim.Attempts != 1 {
+				l.Errorf("claimed %+v", claim)
 			}
 		}
 	}},
-	{"all leases of a dead owner are given back, and only these", func(l *library) {
+	{"what a dead owner held is suspect until there is a result", func(l *library) {
 		reborn := alice
-		reborn.StartedAt++ // the same process ID, given again
+		reborn.StartedAt++
 		l.scan("1", "2", "3", "4")
 		l.claim(alice, 2, long)
 		l.claim(reborn, 1, long)
 		l.claim(bob, 1, long)
-		n, err := l.store.ReleaseAll(l.Context(), alice)
+		n, err := l.store.TakeBack(l.Context(), alice)
 		l.must(err)
 		if got := l.counts(); n != 2 || got != (storage.Counts{Pending: 2, Leased: 2}) {
-			l.Errorf("gave back %d, leaving %+v", n, got)
+			l.Errorf("took back %d, leaving %+v", n, got)
 		}
-		owners, err := l.store.LeaseOwners(l.Context(), alice.Machine)
+		l.claim(bob, 2, long)
+		l.must(l.store.ReleaseAll(l.Context(), bob)) // as suspect as before
+		claims := l.claim(bob, 4, long)
+		var suspects []string
+		for _, claim := range claims {
+			if claim.Suspect {
+				suspects = append(suspects, claim.Path)
+			}
+		}
+		if !slices.Equal(suspects, []string{"1", "2"}) || claims[0].Attempts != 2 {
+			l.Errorf("suspects are %q, claims %+v", suspects, claims)
+		}
+		l.commit(bob, 0, captionedAs(claims[0], photo("1")))
+		l.touch("1")
+		if claim := l.claimOne(bob, long); claim.Suspect {
+			l.Error("still suspect after a result")
+		}
+	}},
+	{"a lease that ended is not claimed by its own owner, who may have the file in hand", func(l *library) {
+		l.scan("a")
+		l.claim(alice, 1, 1)
+		outlive(l.Context())
+		if claims := l.claim(alice, 1, long); len(claims) != 0 {
+			l.Errorf("claimed again: %+v", claims)
+		}
+		if claims := l.claim(bob, 1, long); len(claims) != 1 {
+			l.Errorf("another claimed %+v", claims)
+		}
+	}},
+	{"a lease that ended makes its file suspect, unless the file has changed since", func(l *library) {
+		l.scan("a", "b")
+		l.claim(alice, 2, 1)
+		outlive(l.Context())
+		l.touch("b")
+		for _, claim := range l.claim(bob, 2, long) {
+			if claim.Suspect != (claim.Path == "a") {
+				l.Errorf("claimed %+v", claim)
+			}
+		}
+	}},
+	{"a failure that may pass is claimed again when it is due, and not before", func(l *library) {
+		l.scan("soon", "later", "never", "fine")
+		claims := l.claim(alice, 4, long)
+		later := failedAs(claims[1], storage.Failed, "io")
+		later.Failure.RetryIn = long
+		soon := failedAs(claims[0], storage.Failed, "io")
+		soon.Failure.RetryIn = time.Millisecond
+		l.commit(alice, 0, soon, later, failedAs(claims[2], storage.Failed, "truncated"), captionedAs(claims[3], photo("fine")))
+		if got := l.counts(); got != (storage.Counts{Failed: 3, Retrying: 2, Done: 1}) {
+			l.Errorf("counts are %+v", got)
+		}
+		outlive(l.Context())
+		in, found, err := l.store.NextRetry(l.Context(), []int64{l.folder.ID})
 		l.must(err)
-		if !slices.Equal(owners, []storage.Owner{reborn}) {
-			l.Errorf("owners left: %v", owners)
+		if !found || in > 0 {
+			l.Errorf("the next is in %s, %v", in, found)
+		}
+		claim := l.claimOne(bob, long)
+		if claim.Path != "soon" || claim.Attempts != 2 || claim.Suspect {
+			l.Errorf("claimed %+v", claim)
+		}
+		in, found, err = l.store.NextRetry(l.Context(), []int64{l.folder.ID})
+		l.must(err)
+		if !found || in < long-time.Minute || in > long+time.Minute {
+			l.Errorf("then the next is in %s, %v", in, found)
+		}
+		l.commit(bob, 0, captionedAs(claim, photo("soon")))
+		if _, found, err = l.store.NextRetry(l.Context(), nil); err != nil || found {
+			l.Errorf("of no folder: %v, %v", found, err)
+		}
+	}},
+	{"a failure stays suspect if its result says so", func(l *library) {
+		l.scan("a")
+		deadly := failedAs(l.claimOne(alice, long), storage.Failed, "killed-the-worker")
+		deadly.Failure.Suspect = true
+		l.commit(alice, 0, deadly)
+		_, err := l.store.RetryFailures(l.Context(), nil)
+		l.must(err)
+		if claim := l.claimOne(bob, long); !claim.Suspect || claim.Attempts != 1 {
+			l.Errorf("claimed %+v", claim)
 		}
 	}},
 }

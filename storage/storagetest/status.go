@@ -1,6 +1,9 @@
 package storagetest
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"shoebox/storage"
@@ -23,7 +26,7 @@ var statusTests = []test{
 		if all != want || none != (storage.Counts{}) {
 			l.Errorf("all %+v, of no folder %+v", all, none)
 		}
-		l.must(l.store.EndScan(l.Context(), l.folder.ID, true)) // changes no count
+		l.must(l.store.EndScan(l.Context(), l.folder.ID, storage.ScanEnd{})) // changes no count
 		if all, err = l.store.CountFiles(l.Context(), nil); err != nil || all != want {
 			l.Errorf("after the scan: %+v, %v", all, err)
 		}
@@ -68,8 +71,7 @@ var statusTests = []test{
 	}},
 	{"failures are listed by path with their reasons", func(l *library) {
 		prepareEveryState(l)
-		failures, err := l.store.Failures(l.Context())
-		l.must(err)
+		failures := l.failures(nil)
 		if len(failures) != 2 {
 			l.Fatalf("got %+v", failures)
 		}
@@ -77,7 +79,7 @@ var statusTests = []test{
 			{Path: root + "/failed", State: storage.Failed, Code: "truncated", Text: "It is truncated."},
 			{Path: root + "/unsupported", State: storage.Unsupported, Code: "heic", Text: "It is heic."},
 		} {
-			want.Since = failures[i].Since
+			want.Since, want.Attempts = failures[i].Since, 1
 			if failures[i] != want || want.Since.IsZero() {
 				l.Errorf("got %+v, want %+v", failures[i], want)
 			}
@@ -85,15 +87,14 @@ var statusTests = []test{
 	}},
 	{"failures that are retried are pending, and remember since when they fail", func(l *library) {
 		prepareEveryState(l)
-		before, err := l.store.Failures(l.Context())
-		l.must(err)
-		n, err := l.store.RetryFailures(l.Context())
+		before := l.failures(nil)
+		n, err := l.store.RetryFailures(l.Context(), nil)
 		l.must(err)
 		if n != 2 {
 			l.Errorf("retried %d, want 2", n)
 		}
-		if left, err := l.store.Failures(l.Context()); err != nil || len(left) != 0 {
-			l.Errorf("left: %+v, %v", left, err)
+		if left := l.failures(nil); len(left) != 0 {
+			l.Errorf("left: %+v", left)
 		}
 		for _, claim := range l.claim(alice, 10, long) {
 			switch claim.Path {
@@ -103,12 +104,112 @@ var statusTests = []test{
 				l.commit(alice, 0, captionedAs(claim, photo("supported now")))
 			}
 		}
-		after, err := l.store.Failures(l.Context())
-		l.must(err)
+		after := l.failures(nil)
 		if len(after) != 1 || after[0].Code != "io" || !after[0].Since.Equal(before[0].Since) {
 			l.Errorf("failed again: %+v, first %+v", after, before)
 		}
 	}},
+	{"thousands of failures are listed by folder and path, each once", func(l *library) {
+		other := l.addFolder("/other")
+		var names []string
+		for i := range 2500 {
+			names = append(names, fmt.Sprintf("%s/%d", strings.Repeat("x", i%3*1500), i))
+		}
+		l.scan(names...)
+		l.must(l.store.ApplyScan(l.Context(), other.ID, storage.ScanChanges{Upserts: stats("theirs")}))
+		claims, err := l.store.Claim(l.Context(), alice, []int64{l.folder.ID, other.ID}, len(names)+1, long)
+		l.must(err)
+		var results []storage.Result
+		for _, claim := range claims {
+			results = append(results, failedAs(claim, storage.Failed, "truncated"))
+		}
+		l.commit(alice, 0, results...)
+		var want []string
+		for _, name := range names {
+			want = append(want, root+"/"+name)
+		}
+		slices.Sort(want)
+		if got := l.failures([]int64{l.folder.ID}); !slices.EqualFunc(got, want, func(f storage.FailedFile, path string) bool { return f.Path == path }) {
+			l.Errorf("of one folder: %d failures", len(got))
+		}
+		if got := l.failures(nil); len(got) != len(names)+1 || got[0].Path != "/other/theirs" {
+			l.Errorf("of all folders: %d failures", len(got))
+		}
+		for range l.store.Failures(l.Context(), nil) {
+			break // whoever has seen enough may stop
+		}
+	}},
+	{"failures at or below a path are retried, and no others", func(l *library) {
+		names := []string{"a", "a/1", "a/2", "a2", "b/a/1"}
+		l.scan(names...)
+		for _, claim := range l.claim(alice, len(names), long) {
+			l.commit(alice, 0, failedAs(claim, storage.Failed, "truncated"))
+		}
+		for _, step := range []struct {
+			paths []string
+			want  int
+		}{{[]string{}, 0}, {[]string{"/else", root + "/c"}, 0}, {[]string{root + "/a/2"}, 1}, {[]string{root + "/a", root + "/a/1"}, 2}, {[]string{root}, 2}} {
+			n, err := l.store.RetryFailures(l.Context(), step.paths)
+			l.must(err)
+			if n != step.want {
+				l.Errorf("below %q: %d retried, want %d", step.paths, n, step.want)
+			}
+		}
+	}},
+	{"failures are counted by reason, the most first", func(l *library) {
+		l.scan("1", "2", "3", "4", "5", "gone")
+		for _, claim := range l.claim(alice, 6, long) {
+			result := failedAs(claim, storage.Failed, "io")
+			switch claim.Path {
+			case "1":
+				result = failedAs(claim, storage.Unsupported, "heic")
+			case "2", "3":
+				result.Failure.RetryIn = long
+			case "5":
+				result = failedAs(claim, storage.Failed, "heic")
+			}
+			l.commit(alice, 0, result)
+		}
+		l.lose("gone")
+		status, err := l.store.Status(l.Context())
+		l.must(err)
+		want := []storage.Reason{
+			{State: storage.Failed, Code: "io", Files: 3, Retrying: 2},
+			{State: storage.Failed, Code: "heic", Files: 1},
+			{State: storage.Unsupported, Code: "heic", Files: 1},
+		}
+		if !slices.Equal(status.Reasons, want) || status.Total.Retrying != 2 {
+			l.Errorf("got %+v and %+v, want %+v", status.Reasons, status.Total, want)
+		}
+	}},
+	{"workers are listed with what they hold and how fast they are", func(l *library) {
+		l.index("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
+		l.scan("more")
+		l.claimOne(bob, long)
+		status, err := l.store.Status(l.Context())
+		l.must(err)
+		if len(status.Workers) != 2 {
+			l.Fatalf("workers are %+v", status.Workers)
+		}
+		held, done := status.Workers[0], status.Workers[1]
+		if held.Owner != bob || held.Files != 1 || held.PerSecond != 0 {
+			l.Errorf("who holds a lease is %+v", held)
+		}
+		// Ten at once, measured by five seconds at the least.
+		if done.Owner != alice || done.Files != 0 || done.PerSecond <= 0 || done.PerSecond > 2 {
+			l.Errorf("who finished ten files is %+v", done)
+		}
+	}},
+}
+
+func (l *library) failures(folderIDs []int64) []storage.FailedFile {
+	l.Helper()
+	var all []storage.FailedFile
+	for f, err := range l.store.Failures(l.Context(), folderIDs) {
+		l.must(err)
+		all = append(all, f)
+	}
+	return all
 }
 
 // prepareEveryState makes a library with files in every state, present and

@@ -24,10 +24,14 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	}{
 		{"folders", folderTests},
 		{"scan", scanTests},
+		{"look", lookTests},
 		{"queue", queueTests},
 		{"commit", commitTests},
 		{"feed", feedTests},
+		{"edits", editTests},
+		{"photos", photosTests},
 		{"status", statusTests},
+		{"recaption", recaptionTests},
 		{"many at once", concurrencyTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newRecaption(s *settings) *cobra.Command {
+	var modelDir string
+	var olderOnly bool
+	cmd := &cobra.Command{
+		Use:   "recaption",
+		Short: "Queue photos whose caption another model wrote; never one that a person wrote",
+		Long: `recaption queues the photos whose caption another model wrote than this one. They
+keep their caption until the new one is there. A caption that a person wrote
+stays. The next "index", "watch" or "work" writes the new captions.`,
+		Args: cobra.NoArgs,
+		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
+			current, err := openModel(modelDir)
+			if err != nil {
+				return err
+			}
+			if err := library.RecordModel(cmd.Context(), current.Hash, current.Name); err != nil {
+				return err
+			}
+			n, err := library.Recaption(cmd.Context(), current.Hash, olderOnly)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d photos are queued for a caption by model %s; `shoebox index DIR` writes it\n", n, current.Name)
+			return err
+		}),
+	}
+	registerModel(cmd, &modelDir)
+	cmd.Flags().BoolVar(&olderOnly, "older-than-model", false, "only those whose model was first seen before this one")
+	return cmd
+}

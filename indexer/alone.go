@@ -1,0 +1,114 @@
+package indexer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"shoebox/captioner/picture"
+	"shoebox/indexer/isolate"
+	"shoebox/storage"
+)
+
+// strikes is how often a suspect may bring down a process of its own before it
+// is set aside. Only that counts: a worker may die of a power cut.
+const strikes = 3
+
+// sight is what became of looking at a file: a photo or a failure. A child
+// process sends it as JSON, a photo with its caption.
+type sight struct {
+	Photo   *storage.Photo   `json:",omitempty"` // without its ID
+	Failure *storage.Failure `json:",omitempty"`
+	pixels  []byte           // nil: the photo has its caption
+}
+
+// estimate returns how much memory decoding a file takes, or why it will not be
+// decoded.
+func estimate(data []byte, size picture.Size, budget int64) (int64, *storage.Failure) {
+	need, err := picture.EstimateMemory(data, size)
+	if err != nil {
+		return 0, decodeFailure(err)
+	}
+	if need > budget {
+		return 0, &storage.Failure{State: storage.Failed, Code: "too-large",
+			Text: fmt.Sprintf("decoding takes %d MB of memory, %d MB are allowed", need>>20, budget>>20)}
+	}
+	return need, nil
+}
+
+func decode(decoder Decoder, data []byte, size picture.Size) sight {
+	pic, err := decoder(data, size)
+	if err != nil {
+		return sight{Failure: decodeFailure(err)}
+	}
+	return sight{pixels: pic.Pixels, Photo: &storage.Photo{
+		Pixels: sha256.Sum256(pic.Pixels), Format: pic.Format,
+		Width: pic.Width, Height: pic.Height, Damaged: pic.Damaged, Metadata: pic.Metadata,
+	}}
+}
+
+// ServeTrials is the life of the child process in which suspects are tried: it
+// decodes and captions one file after another, because either can be what kills
+// a worker, and never returns. memory is the same as Worker's.
+func ServeTrials(c Captioner, decoder Decoder, memory int64) {
+	isolate.Serve(func(data []byte) []byte {
+		answer, err := json.Marshal(try(c, decoder, data, memory-memory/4))
+		if err != nil { // no photo is the reason: its numbers are finite
+			panic(fmt.Sprintf("a photo as JSON: %v", err))
+		}
+		return answer
+	})
+}
+
+func try(c Captioner, decoder Decoder, data []byte, budget int64) sight {
+	if _, failure := estimate(data, c.Size(), budget); failure != nil {
+		return sight{Failure: failure}
+	}
+	seen := decode(decoder, data, c.Size())
+	if seen.Failure != nil {
+		return seen
+	}
+	captions, err := c.Caption([][]byte{seen.pixels})
+	if err != nil {
+		return sight{Failure: modelFailure(err)}
+	}
+	seen.Photo.Caption = captions[0]
+	return seen
+}
+
+// tryAlone has a child process look at a file. What it does to the child counts
+// against the file; that the child could not be had counts against nobody.
+func (w *Worker) tryAlone(ctx context.Context, claim storage.Claim, data []byte) (sight, error) {
+	for strike := 1; ; strike++ {
+		var seen sight
+		answer, err := w.Alone.Do(ctx, data)
+		if err == nil {
+			err = json.Unmarshal(answer, &seen)
+		}
+		if err == nil {
+			return seen, nil
+		}
+		if ctx.Err() != nil {
+			return sight{}, ctx.Err()
+		}
+		slog.Warn("a suspect could not be captioned alone", "file", claim.Path, "error", err)
+		var fault *isolate.Fault
+		if !errors.As(err, &fault) {
+			return sight{Failure: &storage.Failure{
+				State: storage.Failed, Code: "untried", RetryIn: retryIn(claim.Attempts), Suspect: true,
+				Text: fmt.Sprintf("a worker died while it had this file, and it could not be tried alone: %v", err),
+			}}, nil
+		}
+		slog.Debug("what the process said", "output", fault.Output)
+		if strike == strikes {
+			return sight{Failure: &storage.Failure{
+				State: storage.Failed, Code: "killed-the-worker", Suspect: true,
+				Text: fmt.Sprintf("it ended the process that worked on it, %d times of %d: %s; "+
+					"a newer version may read it, `shoebox failures --retry` tries again", strikes, strikes, fault.Reason),
+			}}, nil
+		}
+	}
+}

@@ -72,7 +72,9 @@ class Library:
         return [*self.user, *before, self.program, *args]
 
     def run(self, *args):
-        done = subprocess.run(self.command(*args), env=self.env, capture_output=True, text=True)
+        done = subprocess.run(
+            self.command(*args), check=False, env=self.env, capture_output=True, text=True
+        )
         if done.returncode:
             sys.exit(f"shoebox {args}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -107,7 +109,9 @@ class Library:
             watch.terminate()
             asked = time.monotonic()
             watch.wait()
-            print(f"  ended {time.monotonic() - asked:.1f} s after SIGTERM, code {watch.returncode}")
+            print(
+                f"  ended {time.monotonic() - asked:.1f} s after SIGTERM, code {watch.returncode}"
+            )
 
 
 def known(status):
@@ -180,9 +184,11 @@ def move(library):
         done = library.written
         # Moved files are known twice: as missing and as new.
         library.wait(
-            lambda s: s["files"]["done"] == done
-            and s["files"]["missing"] == done - 1
-            and not s["index"]["behind"]
+            lambda s: (
+                s["files"]["done"] == done
+                and s["files"]["missing"] == done - 1
+                and not s["index"]["behind"]
+            )
         )
         took = time.monotonic() - began
         hits = library.run("search", "--json", "--limit=20000", "a OR the OR of").splitlines()

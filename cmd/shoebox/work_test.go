@@ -121,14 +121,16 @@ func secondModel(t *testing.T) string {
 		t.Fatal(err)
 	}
 	hash := sha256.Sum256(graph)
-	info["onnx_sha256"], info["name"] = hex.EncodeToString(hash[:]), comment
+	info["sha256"].(map[string]any)["model.onnx"], info["name"] = hex.EncodeToString(hash[:]), comment
 	text, err := json.Marshal(info)
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, "model.onnx"), graph)
 	writeFile(t, filepath.Join(dir, "model.json"), text)
-	writeFile(t, filepath.Join(dir, "vocabulary.txt"), read("vocabulary.txt"))
+	for _, name := range []string{"vocabulary.txt", "words.tsv", "classes.txt"} {
+		writeFile(t, filepath.Join(dir, name), read(name))
+	}
 	return dir
 }
 

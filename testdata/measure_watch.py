@@ -191,7 +191,7 @@ def move(library):
             )
         )
         took = time.monotonic() - began
-        hits = library.run("search", "--json", "--limit=20000", "a OR the OR of").splitlines()
+        hits = library.run("search", "--json", "--limit=20000", "a").splitlines()
     paths = [path for hit in hits for path in json.loads(hit)["paths"]]
     moved = sum("/after/" in path for path in paths)
     with open(library.log) as log:

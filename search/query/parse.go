@@ -7,40 +7,39 @@ import (
 	"unicode/utf8"
 )
 
-// later are the fields of the whole language that this version lacks.
-var later = map[string]bool{
-	"lens": true, "folder": true, "name": true, "near": true,
-	"iso": true, "has": true, "by": true, "sort": true,
-}
+// What a query may hold at most, so that no text makes a search expensive.
+const (
+	maxTerms = 100
+	maxDepth = 50
+)
 
 // Parse reads a query. Its error is an *Error.
-func Parse(text string) (Node, error) {
+func Parse(text string) (Query, error) {
 	p := &parser{text: text}
 	if !utf8.ValidString(text) {
-		return nil, p.invalidUTF8()
+		return Query{}, p.invalidUTF8()
 	}
-	var nodes []Node
-	for p.skipSpace(); p.pos < len(p.text); p.skipSpace() {
-		n, err := p.clause()
-		if err != nil {
-			return nil, err
-		}
-		nodes = append(nodes, n)
-	}
-	switch len(nodes) {
-	case 0:
-		return nil, p.errorAt(0, "the query is empty: nothing to search for")
-	case 1:
-		return nodes[0], nil
+	root, err := p.either()
+	switch {
+	case err != nil:
+		return Query{}, err
+	case p.pos < len(p.text): // either ends only here and there
+		return Query{}, p.errorAt(p.pos, `unexpected ")"`)
+	case root == nil && !p.sorted:
+		return Query{}, p.errorAt(0, "the query is empty: nothing to search for")
 	default:
-		return And{nodes}, nil
+		return Query{Root: root, Sort: p.sort}, nil
 	}
 }
 
 // parser reads text from pos on, which counts bytes.
 type parser struct {
-	text string
-	pos  int
+	text   string
+	pos    int
+	depth  int // groups around pos
+	terms  int // read so far
+	sort   Sort
+	sorted bool // a sort was read
 }
 
 func (p *parser) errorAt(pos int, format string, args ...any) *Error {
@@ -52,20 +51,20 @@ func (p *parser) errorAt(pos int, format string, args ...any) *Error {
 }
 
 func (p *parser) invalidUTF8() *Error {
-	pos := strings.IndexFunc(p.text, func(r rune) bool { return r == utf8.RuneError })
+	pos := 0
 	for {
-		if _, size := utf8.DecodeRuneInString(p.text[pos:]); size == 1 {
+		r, size := utf8.DecodeRuneInString(p.text[pos:])
+		if r == utf8.RuneError && size == 1 {
 			break
 		}
-		// A replacement character that was typed.
-		pos += len(string(utf8.RuneError))
-		pos += strings.IndexFunc(p.text[pos:], func(r rune) bool { return r == utf8.RuneError })
+		pos += size
 	}
 	err := p.errorAt(pos, "the query is not valid UTF-8")
 	err.Query = strings.ToValidUTF8(p.text, string(utf8.RuneError))
 	return err
 }
 
+// peek returns the next character, and utf8.RuneError at the end.
 func (p *parser) peek() rune {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	return r
@@ -85,131 +84,138 @@ func (p *parser) run(stop func(rune) bool) string {
 	return rest
 }
 
+// either reads to the end of the query or to a closing parenthesis. It is nil
+// when there is nothing before that.
+func (p *parser) either() (Node, error) {
+	var sides []Node
+	or := -1 // where the OR before the next side stands
+	for {
+		side, err := p.every()
+		if err != nil {
+			return nil, err
+		}
+		next, more := p.pos, p.atOr()
+		if side == nil {
+			if or < 0 && !more {
+				return nil, nil
+			}
+			if or < 0 {
+				or = next
+			}
+			return nil, p.errorAt(or, "OR needs something on both sides")
+		}
+		sides = append(sides, side)
+		if !more {
+			return anyOf(sides), nil
+		}
+		or = next
+		p.pos += len("OR")
+	}
+}
+
+// atOr reports whether the operator OR stands next.
+func (p *parser) atOr() bool {
+	rest, ok := strings.CutPrefix(p.text[p.pos:], "OR")
+	next, _ := utf8.DecodeRuneInString(rest)
+	return ok && (rest == "" || next == ')' || unicode.IsSpace(next))
+}
+
+// every reads clauses and the space around them; it is nil for none.
+func (p *parser) every() (Node, error) {
+	var nodes []Node
+	for {
+		p.skipSpace()
+		if p.pos == len(p.text) || p.peek() == ')' || p.atOr() {
+			return allOf(nodes), nil
+		}
+		n, err := p.clause()
+		if err != nil {
+			return nil, err
+		}
+		if n != nil {
+			nodes = append(nodes, n)
+		}
+	}
+}
+
+// clause is nil after a sort.
 func (p *parser) clause() (Node, error) {
-	if !strings.HasPrefix(p.text[p.pos:], "-") {
+	if p.peek() != '-' {
 		return p.atom()
 	}
 	minus := p.pos
 	p.pos++
-	if p.pos == len(p.text) || unicode.IsSpace(p.peek()) {
+	if p.atEndOfTerm() {
 		return nil, p.errorAt(minus, `"-" with nothing after it to leave out`)
 	}
 	n, err := p.atom()
+	switch {
+	case err != nil:
+		return nil, err
+	case n == nil:
+		return nil, p.errorAt(minus, `an order cannot be left out: "sort:" without "-"`)
+	default:
+		return noneOf(n), nil
+	}
+}
+
+// atom is nil after a sort.
+func (p *parser) atom() (Node, error) {
+	start, group := p.pos, p.peek() == '('
+	n, err := p.atomUnchecked()
 	if err != nil {
 		return nil, err
 	}
-	return Not{n}, nil
+	if !p.atEndOfTerm() {
+		return nil, p.missingSpace()
+	}
+	if n != nil && !group {
+		p.terms++
+	}
+	if p.terms > maxTerms {
+		return nil, p.errorAt(start, "the query has more than %d words and filters", maxTerms)
+	}
+	return n, nil
 }
 
-func (p *parser) atom() (Node, error) {
-	start := p.pos
-	if isQuote(p.peek()) {
+// atomUnchecked leaves to atom what may stand behind it.
+func (p *parser) atomUnchecked() (Node, error) {
+	switch r := p.peek(); {
+	case r == '(':
+		return p.group()
+	case isQuote(r):
 		text, err := p.phrase()
-		if err != nil {
-			return nil, err
-		}
-		return Phrase{text}, nil
+		return Phrase{text}, err
+	case r == '@':
+		return p.album()
 	}
+	start := p.pos
 	text := p.run(endsWord)
 	if p.pos < len(p.text) && p.peek() == ':' {
 		p.pos++
-		return p.field(start, strings.ToLower(text))
+		return p.field(start, text)
 	}
-	if err := p.endWord(start, text); err != nil {
-		return nil, err
-	}
-	return Word{text}, nil
+	return p.free(start, text)
 }
 
-// phrase reads from an opening quote to behind the closing one.
-func (p *parser) phrase() (string, error) {
+func (p *parser) group() (Node, error) {
 	open := p.pos
-	p.pos += utf8.RuneLen(p.peek())
-	text := p.run(isQuote)
-	if p.pos == len(p.text) {
-		return "", p.errorAt(open, "missing closing quote")
+	if p.depth == maxDepth {
+		return nil, p.errorAt(open, "parentheses are nested more than %d deep", maxDepth)
 	}
-	p.pos += utf8.RuneLen(p.peek())
-	if !strings.ContainsFunc(text, isSearchable) {
-		return "", p.errorAt(open, "the phrase has no letter or digit to search for")
-	}
-	if p.pos < len(p.text) && !unicode.IsSpace(p.peek()) {
-		return "", p.errorAt(p.pos, "missing space after the closing quote")
-	}
-	return text, nil
-}
-
-func (p *parser) field(start int, name string) (Node, error) {
-	switch {
-	case name == "taken":
-		return p.taken()
-	case name == "camera":
-		return p.camera()
-	case later[name]:
-		return nil, p.errorAt(start, "%q is not understood by this version", name+":")
-	default:
-		return nil, p.errorAt(start, "unknown field %q (there are taken: and camera:; text with a colon needs quotes)", name+":")
-	}
-}
-
-func (p *parser) camera() (Node, error) {
-	start := p.pos
-	if start < len(p.text) && isQuote(p.peek()) {
-		text, err := p.phrase()
-		if err != nil {
-			return nil, err
-		}
-		return Camera{text}, nil
-	}
-	text := p.run(endsWord)
-	if text == "" && (p.pos == len(p.text) || unicode.IsSpace(p.peek())) {
-		return nil, p.errorAt(start, "missing name after \"camera:\"")
-	}
-	if err := p.endWord(start, text); err != nil {
+	p.depth++
+	p.pos++
+	n, err := p.either()
+	if err != nil {
 		return nil, err
 	}
-	return Camera{text}, nil
-}
-
-// endWord checks a word that began at start and what stands behind it.
-func (p *parser) endWord(start int, text string) error {
-	if p.pos < len(p.text) && !unicode.IsSpace(p.peek()) {
-		switch r := p.peek(); {
-		case isQuote(r):
-			return p.errorAt(p.pos, "missing space before the quote")
-		case r == ':':
-			return p.errorAt(p.pos, "unexpected %q (text with a colon needs quotes)", r)
-		default:
-			return p.errorAt(p.pos, "%q is not understood by this version", r)
-		}
+	if p.pos == len(p.text) {
+		return nil, p.errorAt(open, "missing closing parenthesis")
 	}
-	if msg := wordError(text); msg != "" {
-		return p.errorAt(start, "%s", msg)
+	if n == nil {
+		return nil, p.errorAt(open, "nothing between the parentheses")
 	}
-	return nil
+	p.depth--
+	p.pos++
+	return n, nil
 }
-
-// wordError says what keeps text from being a word; empty: nothing.
-func wordError(text string) string {
-	first, _ := utf8.DecodeRuneInString(text)
-	switch {
-	case text == "OR":
-		return `"OR" is not understood by this version`
-	case text == "NOT" || first == '!' || strings.ContainsRune("-–—−", first):
-		return fmt.Sprintf("unexpected %q (one plain hyphen leaves a word out: -word)", text)
-	case !strings.ContainsFunc(text, isSearchable):
-		return fmt.Sprintf("%q has no letter or digit to search for", text)
-	case strings.ContainsFunc(text, endsWord):
-		return "not one word"
-	default:
-		return ""
-	}
-}
-
-func isQuote(r rune) bool { return strings.ContainsRune(`"“”„`, r) }
-
-func endsWord(r rune) bool {
-	return unicode.IsSpace(r) || isQuote(r) || strings.ContainsRune("():*~", r)
-}
-
-func isSearchable(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -4,13 +4,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // taken reads what follows "taken:".
 func (p *parser) taken() (Node, error) {
 	start := p.pos
-	text := p.run(unicode.IsSpace)
+	text := p.run(endsValue)
 	from, to, isRange := strings.Cut(text, "..")
 	if from == "" && to == "" {
 		return nil, p.errorAt(start, `missing date after "taken:" (taken:2019, taken:2019-05..2020-02)`)

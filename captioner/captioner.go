@@ -71,7 +71,7 @@ func (c *Captioner) tryOut() error {
 	return err
 }
 
-// Size is the size of the pictures that Caption takes.
+// Size is the size of the pictures that Describe takes.
 func (c *Captioner) Size() picture.Size {
 	return picture.Size{Width: c.artifact.Input.Width, Height: c.artifact.Input.Height}
 }
@@ -82,19 +82,8 @@ func (c *Captioner) Name() string { return c.artifact.Name }
 // Hash identifies the model in storage.
 func (c *Captioner) Hash() string { return c.artifact.Hash }
 
-// Caption writes a sentence about each picture: pixels as picture.Decode
-// gives them for Size. The captions are in the order of the pictures.
-func (c *Captioner) Caption(pictures [][]byte) ([]storage.Caption, error) {
-	descriptions, err := c.Describe(pictures)
-	if err != nil {
-		return nil, err
-	}
-	captions := make([]storage.Caption, len(pictures))
-	for i := range descriptions {
-		captions[i] = descriptions[i].Caption
-	}
-	return captions, nil
-}
+// Vocabulary says what is meant by the words and classes of a Description.
+func (c *Captioner) Vocabulary() storage.Vocabulary { return c.artifact.Vocabulary }
 
 // Close frees the model.
 func (c *Captioner) Close() error { return c.session.Close() }

@@ -1,7 +1,6 @@
 package captioner
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -15,10 +14,11 @@ import (
 	"shoebox/captioner/model"
 	"shoebox/captioner/picture"
 	"shoebox/cmd/shoebox/runtime"
+	"shoebox/storage"
 )
 
 func TestTokensBecomeASentence(t *testing.T) {
-	c := &Captioner{artifact: model.Artifact{Vocabulary: []string{"<pad>", "<bos>", "<eos>", "<unk>", "a", "dog", "t-shirt", "élan"}}}
+	c := &Captioner{artifact: model.Artifact{Tokens: []string{"<pad>", "<bos>", "<eos>", "<unk>", "a", "dog", "t-shirt", "élan"}}}
 	c.artifact.SpecialIDs.EOS = 2
 	cases := []struct {
 		name   string
@@ -160,20 +160,25 @@ func TestADescriptionSaysMoreThanTheCaption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	captions, err := c.Caption(pictures)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := c.Vocabulary()
 	for i, d := range descriptions {
-		if d.Caption != captions[i] || d.Caption.Model != c.Hash() || d.Caption.Score >= 0 {
-			t.Errorf("described by %+v, captioned by %+v", d.Caption, captions[i])
+		if d.Caption.Model != c.Hash() || d.Caption.Score >= 0 || d.Seen.Model != c.Hash() {
+			t.Errorf("picture %d is captioned %+v, seen by %s", i, d.Caption, d.Seen.Model)
 		}
 		texts := map[string]bool{d.Caption.Text: true}
-		for _, other := range d.Others {
+		for _, other := range d.Seen.Others {
 			texts[other.Text] = true
 		}
-		if len(texts) < 2 || len(texts) != 1+len(d.Others) {
-			t.Errorf("%q is followed by %+v", d.Caption.Text, d.Others)
+		if len(texts) < 2 || len(texts) != 1+len(d.Seen.Others) {
+			t.Errorf("%q is followed by %+v", d.Caption.Text, d.Seen.Others)
+		}
+		for word, evidence := range d.Seen.Words {
+			if want := v.Evidence(word, float64(d.Words[word])); evidence != want {
+				t.Errorf("the evidence of %q is %d, want %d", v.Words[word].Stem, evidence, want)
+			}
+		}
+		if len(d.Seen.Words) != len(v.Words) {
+			t.Errorf("%d words were seen, the vocabulary has %d", len(d.Seen.Words), len(v.Words))
 		}
 		sum := 0.0
 		for _, p := range d.Classes {
@@ -183,38 +188,33 @@ func TestADescriptionSaysMoreThanTheCaption(t *testing.T) {
 			t.Errorf("the classes' probabilities add up to %g", sum)
 		}
 	}
-	if seen := likeliestClasses(c, descriptions[0], 5); !slices.ContainsFunc(seen, isCoffee) {
-		t.Errorf("a cup of coffee is of the classes %q", seen)
+	if cat := descriptions[1].Seen.Classes[0]; v.Classes[cat.Class].Name != "Egyptian cat" && v.Classes[cat.Class].Name != "tabby, tabby cat" {
+		t.Errorf("a tabby is most likely a %s, %+v", v.Classes[cat.Class].Name, cat)
 	}
 }
 
-func isCoffee(class string) bool {
-	return class == "coffee mug" || class == "espresso" || class == "cup"
-}
-
-// likeliestClasses returns the names of the n likeliest classes.
-func likeliestClasses(c *Captioner, d Description, n int) []string {
-	order := make([]int, len(d.Classes))
-	for i := range order {
-		order[i] = i
+func TestTheLikeliestClassesAreKept(t *testing.T) {
+	got := likeliest([]float32{0.01, 0.1, 0.039, 0.04, 0.2, 0.15, 0.12, 0.341})
+	want := []storage.ClassShare{{Class: 7, Probability: 0.341}, {Class: 4, Probability: 0.2}, {Class: 5, Probability: 0.15},
+		{Class: 6, Probability: 0.12}, {Class: 1, Probability: 0.1}}
+	if !slices.EqualFunc(got, want, func(a, b storage.ClassShare) bool {
+		return a.Class == b.Class && math.Abs(a.Probability-b.Probability) < 1e-6
+	}) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.Classes[b], d.Classes[a]) })
-	names := make([]string, n)
-	for i := range names {
-		names[i] = c.Classes()[order[i]].Name
+	if got := likeliest([]float32{0.03, 0.02}); got != nil {
+		t.Errorf("of improbable ones %+v are kept", got)
 	}
-	return names
 }
 
 func TestAPictureLooksLikeWhatIsLikelyAndUnusual(t *testing.T) {
-	c := &Captioner{artifact: model.Artifact{Words: []model.Word{
+	c := &Captioner{artifact: model.Artifact{Vocabulary: storage.Vocabulary{Smallest: 1e-4, Words: []storage.PictureWord{
 		{Stem: "man", Prior: 0.5, Forms: []string{"man", "men"}},
 		{Stem: "dog", Prior: 0.1, Forms: []string{"dogs", "dog"}},
 		{Stem: "abacu", Prior: 0.00001, Forms: []string{"abacus"}},
 		{Stem: "snow", Prior: 0.05, Forms: []string{"snow"}},
 		{Stem: "beach", Prior: 0.05, Forms: []string{"beach"}},
-	}}}
-	c.artifact.SmallestProbability = 1e-4
+	}}}}
 	d := Description{Words: []float32{0.6, 0.9, 0.001, 0.4, 0.01}}
 	for n, want := range map[int]string{0: "", 2: "dogs snow", 9: "dogs snow man abacus"} {
 		var words []string

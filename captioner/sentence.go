@@ -17,10 +17,10 @@ func (c *Captioner) sentence(tokens []int64) (string, error) {
 		if id == special.EOS || id == special.Pad {
 			break
 		}
-		if id < 0 || id >= int64(len(c.artifact.Vocabulary)) {
-			return "", fmt.Errorf("the model wrote token %d, the vocabulary has %d words", id, len(c.artifact.Vocabulary))
+		if id < 0 || id >= int64(len(c.artifact.Tokens)) {
+			return "", fmt.Errorf("the model wrote token %d, the vocabulary has %d words", id, len(c.artifact.Tokens))
 		}
-		words = append(words, c.artifact.Vocabulary[id])
+		words = append(words, c.artifact.Tokens[id])
 	}
 	return capitalise(strings.Join(words, " ")), nil
 }

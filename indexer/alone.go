@@ -17,6 +17,11 @@ import (
 // is set aside. Only that counts: a worker may die of a power cut.
 const strikes = 3
 
+// children is how many processes a suspect may lose without a fault of its own,
+// because somebody killed them or they could not be started, before it is left
+// for later.
+const children = 3
+
 // sight is what became of looking at a file: a photo or a failure. A child
 // process sends it as JSON, a photo with its caption.
 type sight struct {
@@ -34,7 +39,8 @@ func estimate(data []byte, size picture.Size, budget int64) (int64, *storage.Fai
 	}
 	if need > budget {
 		return 0, &storage.Failure{State: storage.Failed, Code: "too-large",
-			Text: fmt.Sprintf("decoding takes %d MB of memory, %d MB are allowed", need>>20, budget>>20)}
+			Text: fmt.Sprintf("decoding takes %d MB of memory, and %d MB are for decoding: give --memory %dM",
+				need>>20, budget>>20, (need+need/3)>>20+1)}
 	}
 	return need, nil
 }
@@ -71,18 +77,18 @@ func try(c Captioner, decoder Decoder, data []byte, budget int64) sight {
 	if seen.Failure != nil {
 		return seen
 	}
-	captions, err := c.Caption([][]byte{seen.pixels})
+	descriptions, err := c.Describe([][]byte{seen.pixels})
 	if err != nil {
 		return sight{Failure: modelFailure(err)}
 	}
-	seen.Photo.Caption = captions[0]
+	describe(seen.Photo, descriptions[0])
 	return seen
 }
 
 // tryAlone has a child process look at a file. What it does to the child counts
 // against the file; that the child could not be had counts against nobody.
 func (w *Worker) tryAlone(ctx context.Context, claim storage.Claim, data []byte) (sight, error) {
-	for strike := 1; ; strike++ {
+	for struck, lost := 0, 0; ; {
 		var seen sight
 		answer, err := w.Alone.Do(ctx, data)
 		if err == nil {
@@ -97,13 +103,16 @@ func (w *Worker) tryAlone(ctx context.Context, claim storage.Claim, data []byte)
 		slog.Warn("a suspect could not be captioned alone", "file", claim.Path, "error", err)
 		var fault *isolate.Fault
 		if !errors.As(err, &fault) {
+			if lost++; lost < children {
+				continue
+			}
 			return sight{Failure: &storage.Failure{
 				State: storage.Failed, Code: "untried", RetryIn: retryIn(claim.Attempts), Suspect: true,
 				Text: fmt.Sprintf("a worker died while it had this file, and it could not be tried alone: %v", err),
 			}}, nil
 		}
 		slog.Debug("what the process said", "output", fault.Output)
-		if strike == strikes {
+		if struck++; struck == strikes {
 			return sight{Failure: &storage.Failure{
 				State: storage.Failed, Code: "killed-the-worker", Suspect: true,
 				Text: fmt.Sprintf("it ended the process that worked on it, %d times of %d: %s; "+

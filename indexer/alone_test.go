@@ -31,7 +31,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == beTrial {
-		ServeTrials(&colours{}, deadly, 64<<20)
+		ServeTrials(&colours{hangs: true}, deadly, 64<<20)
 	}
 	if len(os.Args) > 4 && os.Args[1] == beWorker {
 		if err := work(os.Args[2], os.Args[3], os.Args[4]); err != nil {
@@ -45,10 +45,11 @@ func TestMain(m *testing.M) {
 
 // What deadly does to its process on finding this at the end of a picture.
 const (
-	crash     = "crash the process"
-	eatMemory = "eat all memory"
-	hang      = "hang"
-	dieTwice  = "die, but not of the third attempt "
+	crash      = "crash the process"
+	eatMemory  = "eat all memory"
+	hang       = "hang"
+	dieTwice   = "die, but not of the third attempt "
+	killedOnce = "be killed from outside, but only once "
 )
 
 // deadly is a decoder with a defect of each kind.
@@ -67,18 +68,26 @@ func deadly(data []byte, to picture.Size) (picture.Picture, error) {
 	case strings.HasSuffix(text, hang):
 		select {}
 	case strings.Contains(text, dieTwice):
-		counter := text[strings.Index(text, dieTwice)+len(dieTwice):]
-		file, err := os.OpenFile(counter, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
-		if err != nil {
-			panic(err)
-		}
-		file.WriteString("x")
-		if info, _ := file.Stat(); info.Size() < 3 {
-			syscall.Kill(os.Getpid(), syscall.SIGSEGV)
-			time.Sleep(time.Minute)
-		}
+		dieUntil(3, text[strings.Index(text, dieTwice)+len(dieTwice):], syscall.SIGSEGV)
+	case strings.Contains(text, killedOnce):
+		dieUntil(2, text[strings.Index(text, killedOnce)+len(killedOnce):], syscall.SIGKILL)
 	}
 	return picture.Decode(data, to)
+}
+
+// dieUntil ends the process with a signal unless it is the nth to come here,
+// which a file counts.
+func dieUntil(n int64, counter string, signal syscall.Signal) {
+	file, err := os.OpenFile(counter, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	defer file.Close()
+	file.WriteString("x")
+	if info, _ := file.Stat(); info.Size() < n {
+		syscall.Kill(os.Getpid(), signal)
+		time.Sleep(time.Minute)
+	}
 }
 
 // work is the worker that the tests start as a process of its own.
@@ -194,6 +203,43 @@ func TestADecoderThatHangsCostsOnlyItsPicture(t *testing.T) {
 	j.checkCodes(map[string]string{"5-hangs.png": "killed-the-worker"})
 }
 
+func TestAModelThatHangsCostsOnlyThePictureItHangsOn(t *testing.T) {
+	j := newJob(t)
+	want := make(map[string]string)
+	for n := range 40 {
+		name := fmt.Sprintf("%d.png", n)
+		j.picture(name, shade(n), "")
+		want[name] = shadeCaption(n)
+	}
+	j.picture("5-hangs.png", hanging, "")
+	j.captioner.hangs = true
+	j.alone.Time = time.Second
+	w := j.worker()
+	w.modelLimit = time.Second
+	if err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j.checkCaptions(want)
+	j.checkCodes(map[string]string{"5-hangs.png": "killed-the-worker"})
+}
+
+func TestAModelThatAlwaysHangsEndsTheRunAndAccusesNobody(t *testing.T) {
+	j := newJob(t)
+	for n := range 100 { // more than two batches
+		j.picture(fmt.Sprintf("%d.png", n), hanging, fmt.Sprint(n))
+	}
+	j.captioner.hangs = true
+	w := j.worker()
+	w.modelLimit = time.Second
+	if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the model hangs") {
+		t.Fatalf("it ended with %v", err)
+	}
+	counts, err := j.store.CountFiles(t.Context(), nil)
+	if err != nil || counts.Leased != 0 || counts.Failed != counts.Retrying || counts.Pending+counts.Failed != 100 {
+		t.Errorf("it left %+v, %v", counts, err)
+	}
+}
+
 func TestTwoStrikesAreForgiven(t *testing.T) {
 	j := newJob(t)
 	j.picture("a.png", shade(1), dieTwice+filepath.Join(t.TempDir(), "counter"))
@@ -201,6 +247,18 @@ func TestTwoStrikesAreForgiven(t *testing.T) {
 	j.run()
 	j.checkCaptions(map[string]string{"a.png": shadeCaption(1)})
 	j.checkCodes(map[string]string{})
+}
+
+func TestASuspectWhoseProcessWasKilledFromOutsideGetsAnotherAtOnce(t *testing.T) {
+	j := newJob(t)
+	j.picture("a.png", shade(1), killedOnce+filepath.Join(t.TempDir(), "counter"))
+	j.suspect()
+	began := time.Now()
+	j.run()
+	j.checkCaptions(map[string]string{"a.png": shadeCaption(1)})
+	if took := time.Since(began); took >= firstPause {
+		t.Errorf("it took %s, as long as the pause after a failure", took)
+	}
 }
 
 func TestKillingWorkersAccusesNobody(t *testing.T) {
@@ -301,8 +359,13 @@ func TestWhatAChildSaysOfAPhotoArrivesExactly(t *testing.T) {
 			Taken: storage.Taken{Clock: time.Date(2019, 5, 1, 12, 0, 0, 123, time.UTC), Offset: &utc},
 			Make:  "Canon", Camera: "Canon EOS", Lens: "50mm <fast>", ExposureTime: 1. / 3, FNumber: 2.8, ISO: 400,
 			FocalLength: 50, Location: &storage.Location{},
+			Title: "Bo", Description: "In the garden", Keywords: []string{"dog"}, People: []string{"Ann"}, Rating: 5,
 		},
 		Caption: storage.Caption{Text: "A dog.", Score: -1. / 3, Unsure: true, Model: "m"},
+		Seen: storage.Seen{
+			Others: []storage.OtherCaption{{Text: "A cat.", Likelihood: -1. / 3}}, Words: []byte{0, 128, 255},
+			Classes: []storage.ClassShare{{Class: 999, Probability: 1. / 3}}, Model: "m",
+		},
 	}}
 	answer, err := json.Marshal(want)
 	if err != nil {

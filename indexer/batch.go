@@ -115,19 +115,21 @@ func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned c
 
 // captionBatch captions what no other worker has captioned meanwhile. A
 // model that fails on several pictures, and on a plain grey one too, ends the
-// run: that says nothing about the files.
+// run: that says nothing about the files. So does one that hangs twice running.
 func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
 	items, err := w.stillUnknown(ctx, items)
 	if err != nil || len(items) == 0 {
 		return err
 	}
-	w.captionItems(items)
-	if len(items) == 1 || slices.ContainsFunc(items, func(it *item) bool { return it.captioned }) {
+	if err := w.captionItems(items); err != nil {
+		return err
+	}
+	if w.modelHangs || len(items) == 1 || slices.ContainsFunc(items, func(it *item) bool { return it.captioned }) {
 		return nil
 	}
 	size := w.Captioner.Size()
 	grey := bytes.Repeat([]byte{128}, size.Width*size.Height*3)
-	if _, err := w.Captioner.Caption([][]byte{grey}); err != nil {
+	if _, err := w.Captioner.Describe([][]byte{grey}); err != nil {
 		return fmt.Errorf("the model fails on every picture, try again with more memory or `shoebox doctor`: %w", err)
 	}
 	return nil
@@ -159,19 +161,31 @@ func (w *Worker) stillUnknown(ctx context.Context, items []*item) ([]*item, erro
 }
 
 // captionItems captions items in one call. When the model fails on them,
-// they are tried in halves until the one it fails on is alone.
-func (w *Worker) captionItems(items []*item) {
+// they are tried in halves until the one it fails on is alone. When it hangs on
+// them, they become suspects. An error is the model's.
+func (w *Worker) captionItems(items []*item) error {
 	pixels := make([][]byte, len(items))
 	for i, it := range items {
 		pixels[i] = it.pixels
 	}
-	captions, err := w.Captioner.Caption(pixels)
+	descriptions, err := within(w.modelLimit, func() ([]captioner.Description, error) { return w.Captioner.Describe(pixels) })
+	hungBefore := w.modelHangs
+	w.modelHangs = errors.Is(err, errHangs)
 	switch {
 	case err == nil:
 		for i, it := range items {
-			it.result.Photo.Caption = captions[i]
+			describe(it.result.Photo, descriptions[i])
 			it.captioned = true
 			it.pixels = nil
+		}
+	case w.modelHangs && hungBefore:
+		return fmt.Errorf("the model hangs, no answer for %s, twice running; the same command goes on with a new one", w.modelLimit)
+	case w.modelHangs:
+		slog.Error("the model hangs and keeps its processors until this process ends; its pictures are tried alone",
+			"pictures", len(items), "after", w.modelLimit)
+		for _, it := range items {
+			it.result.Photo = nil
+			it.result.Failure = modelHung(w.modelLimit)
 		}
 	case len(items) == 1:
 		slog.Error("the model failed on a picture", "file", items[0].result.Claim.Path, "error", err)
@@ -179,9 +193,22 @@ func (w *Worker) captionItems(items []*item) {
 		items[0].result.Failure = modelFailure(err)
 	default:
 		slog.Warn("the model failed on a batch, trying its halves", "pictures", len(items), "error", err)
-		w.captionItems(items[:len(items)/2])
-		w.captionItems(items[len(items)/2:])
+		half := len(items) / 2
+		if err := w.captionItems(items[:half]); err != nil {
+			return err
+		}
+		return w.captionItems(items[half:])
 	}
+	return nil
+}
+
+// describe gives a photo what the model says of it. The caption that a person
+// wrote for these pixels stays.
+func describe(photo *storage.Photo, d captioner.Description) {
+	if !photo.Edited {
+		photo.Caption = d.Caption
+	}
+	photo.Seen = d.Seen
 }
 
 // commit stores each batch in one transaction and frees its slots.

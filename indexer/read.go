@@ -26,13 +26,14 @@ const (
 	readPause    = 300 * time.Millisecond
 )
 
-// Whatever takes longer hangs: a disk that does not answer, a decoder in a loop.
-// Guesses: the largest file over the slowest network, the largest picture on
-// the slowest processor.
+// Whatever takes longer hangs: a disk that does not answer, a decoder in a loop,
+// a model that waits for itself. Guesses: the largest file over the slowest
+// network, the largest picture and a batch on the slowest processor.
 const (
 	readLimit = 10 * time.Minute
 	// DecodeLimit is for a single file, in a child process, too.
 	DecodeLimit = 2 * time.Minute
+	modelLimit  = 5 * time.Minute
 )
 
 var (
@@ -155,17 +156,19 @@ func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
 	photo := seen.Photo
 	photo.ID = id
 	it.result.Photo = photo
-	caption, found, err := w.Queue.CaptionByPixels(ctx, photo.Pixels, w.Captioner.Hash())
-	switch {
-	case err != nil:
+	caption, known, found, err := w.Queue.CaptionByPixels(ctx, photo.Pixels, w.Captioner.Hash())
+	if err != nil {
 		return fmt.Errorf("look pixels up: %w", err)
-	case found:
-		photo.Caption = caption
-	case seen.pixels != nil:
-		it.pixels = seen.pixels
-	default: // captioned in the child
-		it.captioned = true
 	}
+	if found && known.Model != "" && (!it.result.Claim.Recaption || known.Model == w.Captioner.Hash()) {
+		photo.Caption, photo.Seen = caption, known
+		return nil
+	}
+	if caption.Edited { // what the model sees is still to be had
+		photo.Caption = caption
+	}
+	it.pixels = seen.pixels
+	it.captioned = seen.pixels == nil // in the child
 	return nil
 }
 

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// workAnyway is how often a Watch looks for work that no scan has told
-	// of: files that other workers gave back, that are tried again, or that a
-	// person put back into the queue.
-	workAnyway = 20 * time.Second
+	// workAnyway is how often a Watch looks for what no scan has told of:
+	// files that other workers gave back, that are tried again, or that a
+	// person put back into the queue, and captions that others wrote.
+	workAnyway = 5 * time.Second
 	// listAgain is how often it asks which folders to watch.
 	listAgain = time.Minute
 )
@@ -111,6 +111,7 @@ func (w *Watch) work(ctx context.Context) error {
 		select {
 		case <-w.wake:
 		case <-time.After(workAnyway):
+			w.Changed()
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -39,10 +39,11 @@ const (
 
 // Captioner is what the worker needs of captioner.Captioner.
 type Captioner interface {
-	Caption(pictures [][]byte) ([]storage.Caption, error)
+	Describe(pictures [][]byte) ([]captioner.Description, error)
 	Size() picture.Size
 	Name() string
 	Hash() string
+	Vocabulary() storage.Vocabulary
 }
 
 // Queue is what the worker needs of storage.Store.
@@ -57,9 +58,9 @@ type Queue interface {
 	Commit(ctx context.Context, owner storage.Owner, results []storage.Result) (int, error)
 	ApplyScan(ctx context.Context, folderID int64, changes storage.ScanChanges) error
 	CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error)
-	CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (storage.Caption, bool, error)
+	CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (storage.Caption, storage.Seen, bool, error)
 	CountFiles(ctx context.Context, folderIDs []int64) (storage.Counts, error)
-	RecordModel(ctx context.Context, hash, name string) error
+	RecordModel(ctx context.Context, hash, name string, vocabulary storage.Vocabulary) error
 }
 
 // Decoder turns the bytes of a file into pixels for the model: picture.Decode.
@@ -106,6 +107,8 @@ type Worker struct {
 	decodeBytes *semaphore.Weighted // bytes that decoders take
 	reading     atomic.Int64        // claimed files that the batcher has yet to hear of
 	decodeLimit time.Duration       // tests shorten it
+	modelLimit  time.Duration       // and this
+	modelHangs  bool                // at its last call
 
 	mu          sync.Mutex
 	roots       map[int64]Root
@@ -127,7 +130,7 @@ type item struct {
 // finishLimit and returns ctx's error. Folders that go away are left for later;
 // unless Refresh may bring them back, the error names them.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.Queue.RecordModel(ctx, w.Captioner.Hash(), w.Captioner.Name()); err != nil {
+	if err := w.Queue.RecordModel(ctx, w.Captioner.Hash(), w.Captioner.Name(), w.Captioner.Vocabulary()); err != nil {
 		return err
 	}
 	w.slots = semaphore.NewWeighted(inHand)
@@ -139,6 +142,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.decodeLimit == 0 {
 		w.decodeLimit = DecodeLimit
 	}
+	if w.modelLimit == 0 {
+		w.modelLimit = modelLimit
+	}
+	w.modelHangs = false
 	work, stopWork := outlive(ctx, finishLimit)
 	defer stopWork()
 	take, stopTaking := context.WithCancel(ctx)

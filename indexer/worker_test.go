@@ -2,6 +2,7 @@ package indexer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"shoebox/captioner"
 	"shoebox/captioner/picture"
 	"shoebox/indexer/isolate"
 	"shoebox/indexer/scan"
@@ -31,27 +33,42 @@ import (
 // knows what must come out, and which counts what it was asked.
 type colours struct {
 	fails  color.RGBA // the model breaks on pictures of this colour
+	hangs  bool       // the model hangs on pictures of the colour hanging
 	asked  atomic.Int64
 	called func() // before each call; may be nil
+	hash   string // empty: colours-1
 }
 
 func (c *colours) Size() picture.Size { return picture.Size{Width: 8, Height: 8} }
 func (c *colours) Name() string       { return "colours" }
-func (c *colours) Hash() string       { return "colours-1" }
+func (c *colours) Hash() string       { return cmp.Or(c.hash, "colours-1") }
 
-func (c *colours) Caption(pictures [][]byte) ([]storage.Caption, error) {
+func (c *colours) Vocabulary() storage.Vocabulary {
+	return storage.Vocabulary{Smallest: 1e-4, Words: []storage.PictureWord{{Stem: "red", Prior: 0.1, Forms: []string{"red"}}}}
+}
+
+// hanging is the colour that a model can hang on.
+var hanging = shade(999)
+
+func (c *colours) Describe(pictures [][]byte) ([]captioner.Description, error) {
 	if c.called != nil {
 		c.called()
 	}
-	captions := make([]storage.Caption, len(pictures))
+	descriptions := make([]captioner.Description, len(pictures))
 	for i, p := range pictures {
 		if p[0] == c.fails.R && p[1] == c.fails.G && p[2] == c.fails.B && c.fails.A != 0 {
 			return nil, errors.New("out of order")
 		}
-		captions[i] = storage.Caption{Text: fmt.Sprintf("Colour %d %d %d.", p[0], p[1], p[2]), Model: c.Hash()}
+		if c.hangs && p[0] == hanging.R && p[1] == hanging.G && p[2] == hanging.B {
+			select {}
+		}
+		descriptions[i] = captioner.Description{
+			Caption: storage.Caption{Text: fmt.Sprintf("Colour %d %d %d.", p[0], p[1], p[2]), Model: c.Hash()},
+			Seen:    storage.Seen{Words: []byte{p[0]}, Classes: []storage.ClassShare{{Class: int(p[1]), Probability: 1}}, Model: c.Hash()},
+		}
 	}
 	c.asked.Add(int64(len(pictures)))
-	return captions, nil
+	return descriptions, nil
 }
 
 // job is a folder, a database and a worker over them.

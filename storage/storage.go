@@ -145,8 +145,8 @@ type Claim struct {
 	FolderID   int64
 	FolderPath string
 	FileStat
-	// Attempts counts the leases since the content changed, with this one
-	// and without those that were given back.
+	// Attempts counts the leases since the content changed, with this one and
+	// without those that were given back or whose worker died.
 	Attempts int
 	// Suspect says that a lease on the file ended without a result, so that
 	// it may have killed a worker: it has to be tried alone.
@@ -175,6 +175,12 @@ type Metadata struct {
 	ISO          int
 	FocalLength  float64   // millimetres
 	Location     *Location // nil: none
+	// What people wrote into the file.
+	Title       string
+	Description string
+	Keywords    []string
+	People      []string // the names of those who are shown
+	Rating      int      // stars, 1 to 5; 0: not rated
 }
 
 // Taken is the moment a picture was taken, as the camera's clock showed it.
@@ -221,6 +227,7 @@ type Photo struct {
 	Damaged bool
 	Metadata
 	Caption
+	Seen Seen
 }
 
 // Caption is a sentence about a picture and who wrote it.
@@ -264,7 +271,7 @@ type FailedFile struct {
 	Code  string
 	Text  string
 	Since time.Time
-	// Attempts counts the leases since the content changed.
+	// Attempts counts the leases since the content changed, as in Claim.
 	Attempts int
 	// RetryAt is when it is tried again by itself; zero: never.
 	RetryAt time.Time
@@ -340,6 +347,9 @@ type Change struct {
 	// Paths are the absolute paths of the present files with this content,
 	// sorted. Empty: the photo must leave the index.
 	Paths []string
+	// Roots are the folders that were asked for, by which each of Paths was
+	// found: the outermost, when one is in another.
+	Roots []string
 }
 
 // Edit is a caption that a person wrote.
@@ -410,19 +420,26 @@ type Store interface {
 	NextRetry(ctx context.Context, folderIDs []int64) (time.Duration, bool, error)
 	// Commit stores results in one transaction and ends their leases. A
 	// result whose lease owner no longer holds is dropped; committed counts
-	// the others. A photo that is already captioned keeps its caption. When
+	// the others. A photo that is already captioned keeps its caption and
+	// what was Seen, unless the claim was of a Recaption: that replaces both,
+	// and what people wrote into the file, but never a person's caption. When
 	// the answer was lost, the same commit counts the same results again.
 	Commit(ctx context.Context, owner Owner, results []Result) (committed int, err error)
 	// CaptionedPhotos returns those of ids that have a caption.
 	CaptionedPhotos(ctx context.Context, ids []PhotoID) (map[PhotoID]bool, error)
 	// CaptionByPixels returns the caption of a photo that shows the same
-	// pixels to the model of that hash, or one a person wrote.
-	CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (Caption, bool, error)
+	// pixels to the model of that hash, or one a person wrote, and what was
+	// seen in the photo, perhaps by another model or by none.
+	CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (Caption, Seen, bool, error)
 	// CountFiles counts the folders' files by state; of all folders for nil.
 	CountFiles(ctx context.Context, folderIDs []int64) (Counts, error)
 
-	// RecordModel remembers a model that is about to write captions.
-	RecordModel(ctx context.Context, hash, name string) error
+	// RecordModel remembers a model that is about to write captions. What was
+	// recorded of it first stays; a vocabulary is added where there was none.
+	RecordModel(ctx context.Context, hash, name string, vocabulary Vocabulary) error
+	// Vocabulary returns that of a recorded model. ErrUnknownModel if there
+	// is none.
+	Vocabulary(ctx context.Context, hash string) (Vocabulary, error)
 	// Changes reads the change feed after a cursor, at most limit photos.
 	Changes(ctx context.Context, after Cursor, limit int) (Changes, error)
 
@@ -432,10 +449,11 @@ type Store interface {
 	// RetryFailures makes failed and unsupported files pending again: those
 	// at or below the absolute paths, or all for nil.
 	RetryFailures(ctx context.Context, paths []string) (int, error)
-	// Recaption queues photos for a new caption whose caption another model
-	// than the one of that hash wrote, or, if olderOnly, one that was first
-	// seen before it. The photos keep their caption until the new one is
-	// committed. Those with a person's caption are never queued.
+	// Recaption queues photos to be looked at again by the model of that hash:
+	// those whose caption another model wrote or in which another one has
+	// Seen something, or, if olderOnly, one that was first seen before it, and
+	// those in which nothing was Seen yet. The photos keep what they have until
+	// the new is committed; a person's caption stays.
 	Recaption(ctx context.Context, model string, olderOnly bool) (int, error)
 
 	// Photos streams all photos that a present file shows, by ID: what the

@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
+
+	"shoebox/storage"
 )
 
 // formatVersion is the layout of the artifact that this shoebox reads.
@@ -25,10 +28,11 @@ var shipped embed.FS
 // Artifact is a model ready to be run.
 type Artifact struct {
 	Info
-	ONNX       []byte   // the graph (train/graph.py names its inputs and outputs)
-	Vocabulary []string // word of each token id
-	Words      []Word   // what the graph's output words is about, in its order
-	Classes    []Class  // what the graph's output classes is about, in its order
+	ONNX   []byte   // the graph (train/graph.py names its inputs and outputs)
+	Tokens []string // word of each token id
+	// Vocabulary says what the graph's outputs words and classes are about,
+	// in their order.
+	Vocabulary storage.Vocabulary
 	// Hash names this model in photos' rows: the SHA-256 of the hashes of
 	// its files, hexadecimal.
 	Hash string
@@ -97,7 +101,7 @@ func read(files fs.FS) (Artifact, error) {
 	if a.ONNX, err = readChecked(files, "model.onnx", a.SHA256.ONNX); err != nil {
 		return a, err
 	}
-	vocabulary, err := readChecked(files, "vocabulary.txt", a.SHA256.Vocabulary)
+	tokens, err := readChecked(files, "vocabulary.txt", a.SHA256.Vocabulary)
 	if err != nil {
 		return a, err
 	}
@@ -109,11 +113,11 @@ func read(files fs.FS) (Artifact, error) {
 	if err != nil {
 		return a, err
 	}
-	a.Vocabulary = lines(vocabulary)
-	if a.Words, err = parseWords(words); err != nil {
+	a.Tokens, a.Vocabulary.Smallest = lines(tokens), a.SmallestProbability
+	if a.Vocabulary.Words, err = parseWords(words); err != nil {
 		return a, err
 	}
-	if a.Classes, err = parseClasses(classes); err != nil {
+	if a.Vocabulary.Classes, err = parseClasses(classes); err != nil {
 		return a, err
 	}
 	sum := sha256.Sum256([]byte(a.SHA256.ONNX + a.SHA256.Vocabulary + a.SHA256.Words + a.SHA256.Classes))
@@ -135,7 +139,7 @@ func readChecked(files fs.FS, name, want string) ([]byte, error) {
 
 // check refuses numbers that the rest of the program could not work with.
 func (a *Artifact) check() error {
-	words := int64(len(a.Vocabulary))
+	words := int64(len(a.Tokens))
 	for name, id := range map[string]int64{
 		"pad": a.SpecialIDs.Pad, "bos": a.SpecialIDs.BOS, "eos": a.SpecialIDs.EOS, "unk": a.SpecialIDs.Unk,
 	} {
@@ -145,6 +149,9 @@ func (a *Artifact) check() error {
 	}
 	if a.Input.Width < 1 || a.Input.Width > 2048 || a.Input.Height < 1 || a.Input.Height > 2048 {
 		return fmt.Errorf("model.json: input of %dx%d pixels, want 1 to 2048", a.Input.Width, a.Input.Height)
+	}
+	if classes := len(a.Vocabulary.Classes); classes > math.MaxUint16 { // as storage counts them
+		return fmt.Errorf("classes.txt: %d classes, want at most %d", classes, math.MaxUint16)
 	}
 	if a.UnsureBelow == nil {
 		return errors.New("model.json: unsure_below is missing")

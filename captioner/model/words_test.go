@@ -1,9 +1,10 @@
 package model
 
 import (
-	"math"
 	"strings"
 	"testing"
+
+	"shoebox/storage"
 )
 
 func TestPictureWordsAreRead(t *testing.T) {
@@ -28,24 +29,10 @@ func TestDamagedPictureWordsAreRefusedWithTheirLine(t *testing.T) {
 
 func TestClassesAreRead(t *testing.T) {
 	classes, err := parseClasses([]byte("n01440764\ttench, Tinca tinca\nn03063599\tcoffee mug\n"))
-	if err != nil || len(classes) != 2 || classes[0] != (Class{"n01440764", "tench, Tinca tinca"}) {
+	if err != nil || len(classes) != 2 || classes[0] != (storage.PictureClass{Synset: "n01440764", Name: "tench, Tinca tinca"}) {
 		t.Errorf("%+v, %v", classes, err)
 	}
 	if _, err := parseClasses([]byte("n01440764\n")); err == nil {
 		t.Error("a class without a name was taken")
-	}
-}
-
-func TestLogOddsAreZeroForAWordAsLikelyAsEver(t *testing.T) {
-	a := Artifact{Words: []Word{{Prior: 0.2}}}
-	a.SmallestProbability = 1e-4
-	if odds := a.LogOdds(0, 0.2); odds != 0 {
-		t.Errorf("%g", odds)
-	}
-	if odds := a.LogOdds(0, 0.4); math.Abs(odds-math.Log(2)) > 1e-3 {
-		t.Errorf("%g, want about log 2", odds)
-	}
-	if odds := a.LogOdds(0, 0); math.IsInf(odds, 0) {
-		t.Error("a word that is impossible has infinite log-odds")
 	}
 }

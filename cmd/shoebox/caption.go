@@ -25,7 +25,8 @@ func newCaption(s *settings) *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			job := captionJob{captioner: c, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), json: asJSON}
+			job := captionJob{captioner: c, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(),
+				json: asJSON, memory: int64(model.memory)}
 			return job.run(cmd.Context(), files)
 		},
 	}
@@ -67,7 +68,7 @@ const looksLike = 5
 func (l *captionLine) describe(c *captioner.Captioner, d captioner.Description) {
 	l.Caption, l.Score, l.Unsure = d.Caption.Text, d.Caption.Score, d.Caption.Unsure
 	l.Others, l.LooksLike = []otherCaption{}, []likelyWord{} // [] and never null
-	for _, other := range d.Others {
+	for _, other := range d.Seen.Others {
 		l.Others = append(l.Others, otherCaption(other))
 	}
 	for _, likely := range c.LooksLike(d, looksLike) {
@@ -80,6 +81,7 @@ type captionJob struct {
 	in        io.Reader
 	out, err  io.Writer
 	json      bool
+	memory    int64 // bytes that decoding a file may take
 	done      int
 	failed    int
 }
@@ -151,6 +153,13 @@ func (j *captionJob) open(name string) (picture.Picture, error) {
 	}
 	if len(data) > picture.MaxFileSize {
 		return picture.Picture{}, fmt.Errorf("larger than the %d MB that a file may have", picture.MaxFileSize>>20)
+	}
+	need, err := picture.EstimateMemory(data, j.captioner.Size())
+	if err != nil {
+		return picture.Picture{}, err
+	}
+	if need > j.memory {
+		return picture.Picture{}, fmt.Errorf("decoding takes %d MB of memory: give --memory %dM or more", need>>20, need>>20+1)
 	}
 	return picture.Decode(data, j.captioner.Size())
 }

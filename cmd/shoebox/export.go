@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +62,6 @@ func exporter(format string, out io.Writer) (func(storage.Change) error, error) 
 // exportMore is what a line of the export has and one of `search --json` has
 // not.
 type exportMore struct {
-	Edited       bool    `json:"edited"` // a person wrote the caption
 	Model        string  `json:"model,omitempty"`
 	Format       string  `json:"format"`
 	Damaged      bool    `json:"damaged,omitempty"`
@@ -80,7 +80,7 @@ func exportJSON(out io.Writer, c storage.Change) error {
 		return err
 	}
 	more, err := json.Marshal(exportMore{
-		p.Edited, p.Model, p.Format, p.Damaged, p.Make, p.Lens,
+		p.Model, p.Format, p.Damaged, p.Make, p.Lens,
 		finite(p.ExposureTime), finite(p.FNumber), p.ISO, finite(p.FocalLength),
 	})
 	if err != nil {
@@ -103,6 +103,7 @@ func finite(f float64) float64 {
 var csvColumns = []string{
 	"path", "photo", "caption", "edited", "unsure", "score", "taken_at", "camera", "lens", "exposure_time", "f_number",
 	"iso", "focal_length", "lat", "lon", "width", "height", "format", "model",
+	"title", "description", "keywords", "people", "rating",
 }
 
 // exportCSV writes a line for each file. Paths are written as they are, bytes
@@ -125,6 +126,7 @@ func exportCSV(lines *csv.Writer, c storage.Change) error {
 			strconv.FormatFloat(p.Score, 'g', -1, 64), p.Taken.String(), p.Camera, p.Lens, number(p.ExposureTime),
 			number(p.FNumber), number(float64(p.ISO)), number(p.FocalLength), lat, lon,
 			strconv.Itoa(p.Width), strconv.Itoa(p.Height), p.Format, p.Model,
+			p.Title, p.Description, strings.Join(p.Keywords, "; "), strings.Join(p.People, "; "), number(float64(p.Rating)),
 		})
 		if err != nil {
 			return err

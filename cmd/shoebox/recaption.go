@@ -11,28 +11,29 @@ func newRecaption(s *settings) *cobra.Command {
 	var olderOnly bool
 	cmd := &cobra.Command{
 		Use:   "recaption",
-		Short: "Queue photos whose caption another model wrote; never one that a person wrote",
-		Long: `recaption queues the photos whose caption another model wrote than this one. They
-keep their caption until the new one is there. A caption that a person wrote
-stays. The next "index", "watch" or "work" writes the new captions.`,
+		Short: "Queue photos that another model looked at; a caption that a person wrote stays",
+		Long: `recaption queues the photos whose caption another model wrote than this one, and
+those in which this one has not looked for picture words yet. They keep what they
+have until the new is there. A caption that a person wrote stays. The next
+"index", "watch" or "work" does the work.`,
 		Args: cobra.NoArgs,
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
 			current, err := openModel(modelDir)
 			if err != nil {
 				return err
 			}
-			if err := library.RecordModel(cmd.Context(), current.Hash, current.Name); err != nil {
+			if err := library.RecordModel(cmd.Context(), current.Hash, current.Name, current.Vocabulary); err != nil {
 				return err
 			}
 			n, err := library.Recaption(cmd.Context(), current.Hash, olderOnly)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d photos are queued for a caption by model %s; `shoebox index DIR` writes it\n", n, current.Name)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d photos are queued to be looked at by model %s; `shoebox index DIR` does it\n", n, current.Name)
 			return err
 		}),
 	}
 	registerModel(cmd, &modelDir)
-	cmd.Flags().BoolVar(&olderOnly, "older-than-model", false, "only those whose model was first seen before this one")
+	cmd.Flags().BoolVar(&olderOnly, "older-than-model", false, "only those whose model was first seen before this one, or that have no picture words")
 	return cmd
 }

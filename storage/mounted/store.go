@@ -126,9 +126,14 @@ func (s Store) Edits(ctx context.Context) iter.Seq2[storage.Edit, error] {
 }
 
 func (s Store) change(c storage.Change) storage.Change {
+	roots := make(map[string]string, len(c.Paths))
 	for i := range c.Paths {
 		c.Paths[i] = s.Mounts.Local(c.Paths[i])
+		roots[c.Paths[i]] = s.Mounts.Local(c.Roots[i])
 	}
 	slices.Sort(c.Paths)
+	for i, path := range c.Paths {
+		c.Roots[i] = roots[path]
+	}
 	return c
 }

@@ -110,12 +110,12 @@ func (s *Store) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map
 }
 
 // CaptionByPixels implements storage.Store.
-func (s *Store) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (c storage.Caption, found bool, err error) {
+func (s *Store) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (c storage.Caption, seen storage.Seen, found bool, err error) {
 	err = tell(ctx, s, func() (err error) {
-		c, found, err = s.Store.CaptionByPixels(ctx, pixels, model)
+		c, seen, found, err = s.Store.CaptionByPixels(ctx, pixels, model)
 		return err
 	})
-	return c, found, err
+	return c, seen, found, err
 }
 
 // CountFiles implements storage.Store.
@@ -124,8 +124,13 @@ func (s *Store) CountFiles(ctx context.Context, folderIDs []int64) (storage.Coun
 }
 
 // RecordModel implements storage.Store.
-func (s *Store) RecordModel(ctx context.Context, hash, name string) error {
-	return tell(ctx, s, func() error { return s.Store.RecordModel(ctx, hash, name) })
+func (s *Store) RecordModel(ctx context.Context, hash, name string, vocabulary storage.Vocabulary) error {
+	return tell(ctx, s, func() error { return s.Store.RecordModel(ctx, hash, name, vocabulary) })
+}
+
+// Vocabulary implements storage.Store.
+func (s *Store) Vocabulary(ctx context.Context, hash string) (storage.Vocabulary, error) {
+	return ask(ctx, s, func() (storage.Vocabulary, error) { return s.Store.Vocabulary(ctx, hash) })
 }
 
 // Changes implements storage.Store.

@@ -13,7 +13,7 @@ import (
 // savedTables are what a backup holds, in the order in which they can be
 // loaded. The other tables are sums, which a restore makes anew, and what
 // belongs to one database alone.
-var savedTables = []string{"models", "folders", "photos", "files", "edits"}
+var savedTables = []string{"models", "folders", "photos", "files", "edits", "seen"}
 
 // ownColumns mean something in this database only: a transaction of it.
 var ownColumns = map[string][]string{"photos": {"changed_in"}}

@@ -37,6 +37,7 @@ func lived(t *testing.T) (url string) {
 	t.Helper()
 	url = migrated(t)
 	fill(t, url, 30_000) // several parts
+	see(t, url)
 	store := openStore(t, url)
 	must := func(err error) {
 		t.Helper()
@@ -46,7 +47,7 @@ func lived(t *testing.T) (url string) {
 	}
 	folder, err := store.AddFolder(t.Context(), "/odd \xff\n,\"folder")
 	must(err)
-	must(store.RecordModel(t.Context(), "second", `a "model", renamed`))
+	must(store.RecordModel(t.Context(), "second", `a "model", renamed`, storage.Vocabulary{Smallest: 1e-4, Words: []storage.PictureWord{{Stem: "dog", Prior: 1.0 / 3, Forms: []string{"dog"}}}}))
 	var files []storage.FileStat
 	for i := range 10 {
 		files = append(files, storage.FileStat{Path: fmt.Sprintf("\xfe,\"%d\n\\.\n.jpg", i), Size: 1 << 40, ModTime: -1})
@@ -62,8 +63,15 @@ func lived(t *testing.T) (url string) {
 			Metadata: storage.Metadata{
 				Taken:  storage.Taken{Clock: time.Date(1899, 12, 31, 23, 59, 59, 123456000, time.UTC), Offset: &offset},
 				Camera: "Ca,\"m\"\n", ExposureTime: 1.0 / 3, ISO: 4_000_000_000, Location: &storage.Location{Lat: -0.1, Lon: 1e-300},
+				Title: "T,\"\n", Keywords: []string{"a,\"b", "\n"}, Rating: 5,
 			},
 			Caption: storage.Caption{Text: caption, Score: -1.0 / 3, Unsure: true, Model: "second"},
+			Seen: storage.Seen{
+				Others:  []storage.OtherCaption{{Text: "Or, \"so\"\n\\.", Likelihood: -1.0 / 3}},
+				Words:   []byte("\x00\xff\n"),
+				Classes: []storage.ClassShare{{Class: 999, Probability: 1}},
+				Model:   "second",
+			},
 		}
 	}
 	result := func(i int, p *storage.Photo) storage.Result {
@@ -84,7 +92,6 @@ func lived(t *testing.T) (url string) {
 	must(store.EditCaption(t.Context(), photo(2, "").ID, "By\nme, \"the\" person."))
 	must(store.ApplyScan(t.Context(), folder.ID, storage.ScanChanges{Missing: []int64{claims[1].FileID}}))
 	must(store.EndScan(t.Context(), folder.ID, storage.ScanEnd{}))
-	run(t, url, `UPDATE photos SET words = '\x00ff0a' WHERE caption_edited`)
 	return url
 }
 
@@ -141,7 +148,7 @@ func TestABackupRestoresEverythingAsItWas(t *testing.T) {
 		err = into.ApplyScan(t.Context(), folder.ID, storage.ScanChanges{Upserts: []storage.FileStat{{Path: "a"}}})
 	}
 	if err == nil {
-		err = into.RecordModel(t.Context(), "third", "third")
+		err = into.RecordModel(t.Context(), "third", "third", storage.Vocabulary{})
 	}
 	if err != nil {
 		t.Errorf("work goes on: %v", err)

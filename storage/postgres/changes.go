@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,7 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	// One row more than wanted tells whether there are more.
 	found, err := query(ctx, s, doing, scanStamped, `
 		SELECT `+selectedPhoto+`, p.changed_in, `+presentPaths+`
-		FROM photos p LEFT JOIN models m ON m.id = p.model_id
+		FROM `+photosAndSeen+`
 		WHERE (p.changed_in, p.id) > ($1::xid8, $2::bytea)
 			AND p.changed_in < pg_snapshot_xmin(pg_current_snapshot())
 		ORDER BY p.changed_in, p.id
@@ -50,12 +51,21 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	return changes, nil
 }
 
-// presentPaths are the absolute paths of the present files of photo p.
+// presentPaths are the absolute paths of the present files of photo p, each
+// followed by the path of its folder: of the outermost, when one is in another.
 const presentPaths = `ARRAY(
-	SELECT DISTINCT ` + absolutePath + ` AS absolute
-	FROM files f JOIN folders d ON d.id = f.folder_id
-	WHERE f.photo_id = p.id AND f.present
-	ORDER BY absolute)`
+	SELECT unnest(ARRAY[absolute, root]) FROM (
+		SELECT DISTINCT ON (absolute) ` + absolutePath + ` AS absolute, d.path AS root
+		FROM files f JOIN folders d ON d.id = f.folder_id
+		WHERE f.photo_id = p.id AND f.present
+		ORDER BY absolute, length(d.path)) AS present)`
+
+// setPaths takes what presentPaths gives.
+func setPaths(c *storage.Change, present [][]byte) {
+	for pair := range slices.Chunk(present, 2) {
+		c.Paths, c.Roots = append(c.Paths, string(pair[0])), append(c.Roots, string(pair[1]))
+	}
+}
 
 type stampedChange struct {
 	storage.Change
@@ -64,18 +74,11 @@ type stampedChange struct {
 
 func scanStamped(row pgx.CollectableRow) (stampedChange, error) {
 	var c stampedChange
-	var paths [][]byte
+	var present [][]byte
 	var err error
-	c.Photo, err = scanPhoto(row, &c.changedIn, &paths)
-	c.Paths = texts(paths)
+	c.Photo, err = scanPhoto(row, &c.changedIn, &present)
+	setPaths(&c.Change, present)
 	return c, err
-}
-
-func texts(paths [][]byte) (all []string) {
-	for _, path := range paths {
-		all = append(all, string(path))
-	}
-	return all
 }
 
 // FeedBlocker is an open transaction that holds changes back from Changes.

@@ -78,7 +78,11 @@ func TestWhateverChangesWhatSearchShowsIsInTheFeed(t *testing.T) {
 		want      int
 	}{
 		{"a caption", `UPDATE photos SET caption = 'x' WHERE id = (SELECT photo_id FROM files WHERE path = '1')`, 1},
-		{"picture words", `UPDATE photos SET words = '\x01' WHERE id = (SELECT photo_id FROM files WHERE path = '1')`, 1},
+		{"a title", `UPDATE photos SET title = 'x' WHERE id = (SELECT photo_id FROM files WHERE path = '1')`, 1},
+		{"keywords", `UPDATE photos SET keywords = '["x"]' WHERE id = (SELECT photo_id FROM files WHERE path = '1')`, 1},
+		{"what is first seen", `INSERT INTO seen (photo_id, model_id, classes) SELECT photo_id, 1, '' FROM files WHERE path = '2'`, 1},
+		{"what is seen then", `UPDATE seen SET words = '\x01'`, 2},
+		{"what is seen no more", `DELETE FROM seen`, 2},
 		{"a file's path", `UPDATE files SET path = 'new' WHERE path = '1'`, 1},
 		{"a file's photo", `UPDATE files SET photo_id = (SELECT photo_id FROM files WHERE path = '2') WHERE path = '1'`, 2},
 		{"a file's row", `DELETE FROM files WHERE path = '1'`, 1},
@@ -92,6 +96,7 @@ func TestWhateverChangesWhatSearchShowsIsInTheFeed(t *testing.T) {
 			url := migrated(t)
 			store := openStore(t, url)
 			fill(t, url, 3)
+			see(t, url)
 			cursor := read(t, store, storage.Cursor{}).Next
 			run(t, url, test.sql)
 			if changes := read(t, store, cursor); len(changes.Items) != test.want {
@@ -128,6 +133,17 @@ func fill(t testing.TB, url string, n int) {
 		SELECT (SELECT id FROM folders), i::text::bytea, 4000000, 17000000000, 'done', sha256(i::text::bytea)
 		FROM generate_series(1, %[1]d) AS i;
 		COMMIT`, n))
+}
+
+// see has the model of fill see something in each photo but number 2, as if in
+// the same transaction: without stamps.
+func see(t testing.TB, url string) {
+	t.Helper()
+	run(t, url, `
+		SET session_replication_role = replica;
+		INSERT INTO seen (photo_id, model_id, words, classes, others)
+		SELECT id, model_id, '\x8081', '\x0001ff', '[{"text": "Or so.", "likelihood": -1.5}]'
+		FROM photos WHERE id <> sha256('2')`)
 }
 
 func begin(t *testing.T, url string) pgx.Tx {

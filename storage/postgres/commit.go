@@ -152,15 +152,20 @@ func keepPhotos(ctx context.Context, tx pgx.Tx, held []heldResult, results []sto
 			}
 		}
 	}
-	rows, err := columnsOfPhotos(ctx, tx, fresh)
+	models, err := modelsOf(ctx, tx, fresh)
 	if err != nil {
 		return nil, err
+	}
+	var rows photoColumns
+	for _, p := range fresh {
+		rows.add(p, orNull(models[p.Model]))
 	}
 	// New rows first, in order, then the locks of all rows, in order: whoever
 	// waits here waits for a transaction that is further on.
 	_, err = tx.Exec(ctx, `
 		INSERT INTO photos (id, pixels, format, width, height, damaged,
 			taken_clock, taken_offset, make, camera, lens, exposure_time, f_number, iso, focal_length, lat, lon,
+			title, description, keywords, people, rating,
 			caption, caption_score, caption_unsure, caption_edited, model_id)
 		SELECT r.* FROM `+photoRows+` ORDER BY r.id
 		ON CONFLICT (id) DO NOTHING`, rows.args()...)
@@ -171,18 +176,38 @@ func keepPhotos(ctx context.Context, tx pgx.Tx, held []heldResult, results []sto
 	if err != nil {
 		return known, err
 	}
-	if uncaptioned || len(again) > 0 {
-		args := append(rows.args(), again)
-		_, err = tx.Exec(ctx, `
-			UPDATE photos p SET caption = r.caption, caption_score = r.caption_score,
-				caption_unsure = r.caption_unsure, caption_edited = r.caption_edited, model_id = r.model_id
-			FROM `+photoRows+` WHERE p.id = r.id AND NOT p.caption_edited
-				AND (p.caption IS NULL OR p.id = ANY ($`+strconv.Itoa(len(args))+`))`, args...)
-		if err != nil {
+	if again = append(again, uncaptioned...); len(again) > 0 {
+		if err := rewritePhotos(ctx, tx, rows, again); err != nil {
 			return known, err
 		}
 	}
+	if err := keepSeen(ctx, tx, fresh, models, again); err != nil {
+		return known, err
+	}
 	return known, noteEdits(ctx, tx, rows)
+}
+
+// rewritePhotos gives those of the photos that are named again the new caption,
+// unless a person wrote theirs, and what people wrote into the file: an older
+// shoebox did not read it.
+func rewritePhotos(ctx context.Context, tx pgx.Tx, photos photoColumns, again [][]byte) error {
+	args := append(photos.args(), again)
+	named := `p.id = r.id AND p.id = ANY ($` + strconv.Itoa(len(args)) + `)`
+	for _, statement := range []string{
+		`UPDATE photos p SET caption = r.caption, caption_score = r.caption_score,
+			caption_unsure = r.caption_unsure, caption_edited = r.caption_edited, model_id = r.model_id
+		FROM ` + photoRows + ` WHERE NOT p.caption_edited AND ` + named,
+		`UPDATE photos p SET title = r.title, description = r.description,
+			keywords = r.keywords, people = r.people, rating = r.rating
+		FROM ` + photoRows + ` WHERE ` + named + `
+			AND (p.title, p.description, p.keywords, p.people, p.rating)
+				IS DISTINCT FROM (r.title, r.description, r.keywords, r.people, r.rating)`,
+	} {
+		if _, err := tx.Exec(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noteEdits records which of the new photos took over a caption that a person
@@ -199,12 +224,12 @@ func noteEdits(ctx context.Context, tx pgx.Tx, photos photoColumns) error {
 }
 
 // lockPhotos locks photos in order and adds the captioned ones to known. It
-// reports whether any has no caption.
-func lockPhotos(ctx context.Context, tx pgx.Tx, ids [][]byte, known map[storage.PhotoID]bool) (uncaptioned bool, err error) {
+// returns those that have no caption.
+func lockPhotos(ctx context.Context, tx pgx.Tx, ids [][]byte, known map[storage.PhotoID]bool) (uncaptioned [][]byte, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT id, caption IS NOT NULL FROM photos WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var id storage.PhotoID
 	var has bool
@@ -212,35 +237,32 @@ func lockPhotos(ctx context.Context, tx pgx.Tx, ids [][]byte, known map[storage.
 		if has {
 			known[id] = true
 		} else {
-			uncaptioned = true
+			uncaptioned = append(uncaptioned, slices.Clone(id[:]))
 		}
 		return nil
 	})
 	return uncaptioned, err
 }
 
-// columnsOfPhotos puts photos into columns, with their models' ids.
-func columnsOfPhotos(ctx context.Context, tx pgx.Tx, photos []*storage.Photo) (photoColumns, error) {
-	models := make(map[string]*int32)
+// modelsOf returns the ids of the models that wrote captions or saw something
+// in photos, by hash.
+func modelsOf(ctx context.Context, tx pgx.Tx, photos []*storage.Photo) (map[string]int32, error) {
+	models := make(map[string]int32)
 	for _, p := range photos {
-		if _, asked := models[p.Model]; asked || p.Model == "" {
-			continue
+		for _, hash := range []string{p.Model, p.Seen.Model} {
+			if _, asked := models[hash]; asked || hash == "" {
+				continue
+			}
+			rows, err := tx.Query(ctx, `SELECT id FROM models WHERE hash = $1`, hash)
+			if err != nil {
+				return nil, err
+			}
+			if models[hash], err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int32]); err != nil {
+				return nil, fmt.Errorf("model %q of photo %s is not recorded: %w", hash, p.ID, err)
+			}
 		}
-		rows, err := tx.Query(ctx, `SELECT id FROM models WHERE hash = $1`, p.Model)
-		if err != nil {
-			return photoColumns{}, err
-		}
-		id, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int32])
-		if err != nil {
-			return photoColumns{}, fmt.Errorf("model %q of photo %s is not recorded: %w", p.Model, p.ID, err)
-		}
-		models[p.Model] = &id
 	}
-	var columns photoColumns
-	for _, p := range photos {
-		columns.add(p, models[p.Model])
-	}
-	return columns, nil
+	return models, nil
 }
 
 // outcomeColumns are what becomes of files, as arrays for unnest.

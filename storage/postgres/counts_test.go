@@ -72,18 +72,7 @@ func compareCounts(t *testing.T, url, after string) {
 // every state that version 1 of the schema knew.
 func TestALibraryOfTheFirstVersionIsCountedAnew(t *testing.T) {
 	url := storagetest.Server(t)
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := provider.UpTo(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
+	migrateTo(t, url, 1)
 	fill(t, url, 20)
 	run(t, url, `UPDATE files SET state = 'failed', error_code = 'io', error_text = 'x', failed_at = now(), photo_id = NULL WHERE id % 3 = 0`)
 	run(t, url, `UPDATE files SET state = 'unsupported', error_code = 'heic', error_text = 'x', failed_at = now(), photo_id = NULL WHERE id % 5 = 0`)
@@ -101,9 +90,25 @@ func TestALibraryOfTheFirstVersionIsCountedAnew(t *testing.T) {
 		}
 		failures++
 	}
-	var want int
 	rows, _ := connect(t, url).Query(t.Context(), `SELECT count(*) FROM files WHERE present AND state IN ('failed', 'unsupported')`)
-	if want, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int]); err != nil || failures != want {
+	if want, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int]); err != nil || failures != want {
 		t.Errorf("%d failures are listed, want %d, %v", failures, want, err)
+	}
+}
+
+// migrateTo brings a database to an older version of the schema.
+func migrateTo(t *testing.T, url string, version int64) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), version); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -88,6 +88,8 @@ func scanEdit(row pgx.CollectableRow) (storage.Edit, error) {
 	var e storage.Edit
 	var paths [][]byte
 	err := row.Scan((*sum)(&e.Photo), &e.Caption, &e.At, &paths)
-	e.Paths = texts(paths)
+	for _, path := range paths {
+		e.Paths = append(e.Paths, string(path))
+	}
 	return e, err
 }

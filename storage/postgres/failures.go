@@ -116,16 +116,16 @@ func (s *Store) reasons(ctx context.Context) ([]storage.Reason, error) {
 // recaptionPage is how many files Recaption looks at in a transaction.
 const recaptionPage = 5000
 
-// Recaption queues, for each photo whose caption one of the other models
-// wrote, the first of its files. It goes through all files, in pages of a
-// transaction each: interrupted, it has queued a part, and called again it
-// queues the rest.
+// Recaption queues the first file of each photo that one of the other models
+// captioned or saw something in, or in which nothing was seen yet. It goes
+// through all files, in pages of a transaction each: interrupted, it has queued
+// a part, and called again it queues the rest.
 func (s *Store) Recaption(ctx context.Context, model string, olderOnly bool) (int, error) {
 	const doing = "queueing photos for new captions"
 	others, err := query(ctx, s, doing, pgx.RowTo[int32], `
 		SELECT id FROM models
 		WHERE hash <> $1 AND (NOT $2 OR first_seen < (SELECT first_seen FROM models WHERE hash = $1))`, model, olderOnly)
-	if err != nil || len(others) == 0 {
+	if err != nil {
 		return 0, err
 	}
 	queued, last := 0, int64(0)
@@ -139,9 +139,10 @@ func (s *Store) Recaption(ctx context.Context, model string, olderOnly bool) (in
 		}
 		tag, err := s.pool.Exec(ctx, `
 			WITH wanted AS (
-				SELECT f.id FROM files f JOIN photos p ON p.id = f.photo_id
-				WHERE f.id > $1 AND f.id <= $2 AND f.state = 'done' AND f.present
-					AND p.model_id = ANY ($3) AND NOT p.caption_edited AND p.caption IS NOT NULL
+				SELECT f.id FROM files f JOIN photos p ON p.id = f.photo_id LEFT JOIN seen s ON s.photo_id = p.id
+				WHERE f.id > $1 AND f.id <= $2 AND f.state = 'done' AND f.present AND p.caption IS NOT NULL
+					AND (s.model_id IS NULL OR s.model_id = ANY ($3)
+						OR p.model_id = ANY ($3) AND NOT p.caption_edited)
 					AND NOT EXISTS (
 						SELECT 1 FROM files copy
 						WHERE copy.photo_id = f.photo_id AND copy.id <> f.id AND copy.present

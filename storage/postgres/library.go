@@ -18,7 +18,7 @@ func (s *Store) Photos(ctx context.Context) iter.Seq2[storage.Change, error] {
 	all := paged(photoPage, func(after storage.PhotoID) ([]storage.Change, error) {
 		return query(ctx, s, "reading the photos", scanShown, `
 			SELECT `+selectedPhoto+`, `+presentPaths+`
-			FROM photos p LEFT JOIN models m ON m.id = p.model_id
+			FROM `+photosAndSeen+`
 			WHERE p.id > $1 ORDER BY p.id LIMIT $2`, after[:], photoPage)
 	}, func(c storage.Change) storage.PhotoID { return c.Photo.ID })
 	return func(yield func(storage.Change, error) bool) {
@@ -40,7 +40,7 @@ func (s *Store) FilesByID(ctx context.Context, ids []int64) ([]storage.KnownFile
 func (s *Store) PhotosByID(ctx context.Context, ids []storage.PhotoID) ([]storage.Change, error) {
 	return query(ctx, s, "reading photos", scanShown, `
 		SELECT `+selectedPhoto+`, `+presentPaths+`
-		FROM photos p LEFT JOIN models m ON m.id = p.model_id
+		FROM `+photosAndSeen+`
 		WHERE p.id = ANY ($1)
 			AND EXISTS (SELECT 1 FROM files WHERE photo_id = p.id AND present)
 		ORDER BY p.id`, hashes(ids))
@@ -63,9 +63,9 @@ func hashes(ids []storage.PhotoID) [][]byte {
 }
 
 func scanShown(row pgx.CollectableRow) (c storage.Change, err error) {
-	var paths [][]byte
-	c.Photo, err = scanPhoto(row, &paths)
-	c.Paths = texts(paths)
+	var present [][]byte
+	c.Photo, err = scanPhoto(row, &present)
+	setPaths(&c, present)
 	return c, err
 }
 

@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -11,16 +11,6 @@ import (
 
 	"shoebox/storage"
 )
-
-// RecordModel remembers a model that is about to write captions; the name it
-// was first recorded with stays.
-func (s *Store) RecordModel(ctx context.Context, hash, name string) error {
-	_, err := s.pool.Exec(ctx, `
-		INSERT INTO models (hash, name)
-		SELECT $1::text, $2::text WHERE NOT EXISTS (SELECT 1 FROM models WHERE hash = $1)
-		ON CONFLICT DO NOTHING`, hash, name)
-	return s.failed("recording the model", err)
-}
 
 // CaptionedPhotos returns those of ids that have a caption.
 func (s *Store) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
@@ -42,19 +32,21 @@ func scanPhotoID(row pgx.CollectableRow) (id storage.PhotoID, err error) {
 }
 
 // CaptionByPixels returns the caption of a photo that shows the same pixels to
-// the model of that hash; a person's caption comes first, whatever the model.
-func (s *Store) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (storage.Caption, bool, error) {
-	var c storage.Caption
-	err := s.pool.QueryRow(ctx, `
-		SELECT p.caption, p.caption_score, p.caption_unsure, p.caption_edited, coalesce(m.hash, '')
-		FROM photos p LEFT JOIN models m ON m.id = p.model_id
+// the model of that hash, and what was seen in it; a person's caption comes
+// first, whatever the model.
+func (s *Store) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (storage.Caption, storage.Seen, bool, error) {
+	found, err := query(ctx, s, "looking for a caption by pixels", func(row pgx.CollectableRow) (storage.Photo, error) {
+		return scanPhoto(row)
+	}, `
+		SELECT `+selectedPhoto+`
+		FROM `+photosAndSeen+`
 		WHERE p.pixels = $1 AND p.caption IS NOT NULL AND (p.caption_edited OR m.hash = $2)
 		ORDER BY p.caption_edited DESC, p.changed_in DESC
-		LIMIT 1`, pixels[:], model).Scan(&c.Text, &c.Score, &c.Unsure, &c.Edited, &c.Model)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return storage.Caption{}, false, nil
+		LIMIT 1`, pixels[:], model)
+	if err != nil || len(found) == 0 {
+		return storage.Caption{}, storage.Seen{}, false, err
 	}
-	return c, err == nil, s.failed("looking for a caption by pixels", err)
+	return found[0].Caption, found[0].Seen, true, nil
 }
 
 // sum scans a SHA-256.
@@ -69,13 +61,21 @@ func (s *sum) ScanBytes(b []byte) error {
 	return nil
 }
 
-// selectedPhoto are the columns of photo p, written by model m, that scanPhoto
-// reads.
+// photosAndSeen are photos p, captioned by model m, and what model sm has seen
+// in them. OFFSET 0 makes that a look-up for each photo: a server that knows
+// nothing of the tables yet might rather read all that was ever seen.
+const photosAndSeen = `photos p LEFT JOIN models m ON m.id = p.model_id
+	LEFT JOIN LATERAL (SELECT * FROM seen WHERE photo_id = p.id OFFSET 0) AS s ON true
+	LEFT JOIN models sm ON sm.id = s.model_id`
+
+// selectedPhoto are the columns of photosAndSeen that scanPhoto reads.
 const selectedPhoto = `
 	p.id, p.pixels, p.format, p.width, p.height, p.damaged, p.taken_clock, p.taken_offset,
 	coalesce(p.make, ''), coalesce(p.camera, ''), coalesce(p.lens, ''),
 	coalesce(p.exposure_time, 0), coalesce(p.f_number, 0), coalesce(p.iso, 0), coalesce(p.focal_length, 0),
-	p.lat, p.lon, coalesce(p.caption, ''), p.caption_score, p.caption_unsure, p.caption_edited, coalesce(m.hash, '')`
+	p.lat, p.lon, coalesce(p.title, ''), coalesce(p.description, ''), p.keywords, p.people, coalesce(p.rating, 0),
+	coalesce(p.caption, ''), p.caption_score, p.caption_unsure, p.caption_edited, coalesce(m.hash, ''),
+	coalesce(sm.hash, ''), s.words, s.classes, s.others`
 
 // scanPhoto reads selectedPhoto, and what follows it into more.
 func scanPhoto(row pgx.CollectableRow, more ...any) (storage.Photo, error) {
@@ -85,7 +85,9 @@ func scanPhoto(row pgx.CollectableRow, more ...any) (storage.Photo, error) {
 	err := row.Scan(append([]any{
 		(*sum)(&p.ID), (*sum)(&p.Pixels), &p.Format, &p.Width, &p.Height, &p.Damaged, &taken, &p.Taken.Offset,
 		&p.Make, &p.Camera, &p.Lens, &p.ExposureTime, &p.FNumber, &p.ISO, &p.FocalLength,
-		&lat, &lon, &p.Text, &p.Score, &p.Unsure, &p.Edited, &p.Model,
+		&lat, &lon, &p.Title, &p.Description, &p.Keywords, &p.People, &p.Rating,
+		&p.Text, &p.Score, &p.Unsure, &p.Edited, &p.Model,
+		&p.Seen.Model, &p.Seen.Words, (*classShares)(&p.Seen.Classes), &p.Seen.Others,
 	}, more...)...)
 	if taken != nil {
 		p.Taken.Clock = *taken
@@ -102,10 +104,12 @@ const photoRows = `unnest(
 	$7::timestamp[], $8::smallint[], $9::text[], $10::text[], $11::text[],
 	$12::double precision[], $13::double precision[], $14::bigint[], $15::double precision[],
 	$16::double precision[], $17::double precision[],
-	$18::text[], $19::double precision[], $20::boolean[], $21::boolean[], $22::integer[])
+	$18::text[], $19::text[], $20::jsonb[], $21::jsonb[], $22::smallint[],
+	$23::text[], $24::double precision[], $25::boolean[], $26::boolean[], $27::integer[])
 	AS r (id, pixels, format, width, height, damaged,
 		taken_clock, taken_offset, make, camera, lens,
 		exposure_time, f_number, iso, focal_length, lat, lon,
+		title, description, keywords, people, rating,
 		caption, caption_score, caption_unsure, caption_edited, model_id)`
 
 // photoColumns are photos as arrays, for photoRows. A pointer is nil for null.
@@ -120,6 +124,9 @@ type photoColumns struct {
 	exposure, fNumber, focal []*float64
 	iso                      []*int
 	lat, lon                 []*float64
+	title, description       []*string
+	keywords, people         []*string // JSON
+	rating                   []*int
 	caption                  []*string
 	score                    []float64
 	unsure, edited           []bool
@@ -143,6 +150,9 @@ func (c *photoColumns) add(p *storage.Photo, model *int32) {
 		lat, lon = &p.Location.Lat, &p.Location.Lon
 	}
 	c.lat, c.lon = append(c.lat, lat), append(c.lon, lon)
+	c.title, c.description = append(c.title, orNull(clean(p.Title))), append(c.description, orNull(clean(p.Description)))
+	c.keywords, c.people = append(c.keywords, jsonList(p.Keywords)), append(c.people, jsonList(p.People))
+	c.rating = append(c.rating, orNull(min(max(p.Rating, 0), 5)))
 	var caption *string
 	if captioned(p.Caption) {
 		text := clean(p.Text)
@@ -158,6 +168,7 @@ func (c *photoColumns) args() []any {
 		c.id, c.pixels, c.format, c.width, c.height, c.damaged,
 		c.takenClock, c.takenOffset, c.make, c.camera, c.lens,
 		c.exposure, c.fNumber, c.iso, c.focal, c.lat, c.lon,
+		c.title, c.description, c.keywords, c.people, c.rating,
 		c.caption, c.score, c.unsure, c.edited, c.model,
 	}
 }
@@ -170,6 +181,22 @@ func captioned(c storage.Caption) bool { return c.Text != "" || c.Model != "" ||
 // and one refused value would cost the whole batch.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// jsonList is a list of texts as Postgres takes it; nil for none.
+func jsonList(texts []string) *string {
+	var kept []string
+	for _, text := range texts {
+		if text = clean(text); text != "" {
+			kept = append(kept, text)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	encoded, _ := json.Marshal(kept) // which cannot fail with strings
+	list := string(encoded)
+	return &list
 }
 
 // plausibleOffset drops a distance from UTC of a day or more: no zone has it,

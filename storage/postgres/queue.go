@@ -37,7 +37,8 @@ func (s *Store) Claim(ctx context.Context, owner storage.Owner, folderIDs []int6
 			LIMIT $2 - (SELECT count(*) FROM waiting)
 			FOR UPDATE SKIP LOCKED),
 		next AS (SELECT id FROM waiting UNION ALL SELECT id FROM due)
-		UPDATE files f SET state = 'leased', lease_owner = $3, lease_ends = now() + $4, attempts = attempts + 1,
+		UPDATE files f SET state = 'leased', lease_owner = $3, lease_ends = now() + $4,
+			attempts = attempts + (f.state <> 'leased')::integer,
 			suspect = suspect OR f.state = 'leased', error_code = NULL, error_text = NULL, retry_after = NULL
 		FROM next, folders d
 		WHERE f.id = next.id AND d.id = f.folder_id
@@ -118,7 +119,7 @@ func (s *Store) TakeBack(ctx context.Context, owner storage.Owner) (int, error) 
 	tag, err := s.pool.Exec(ctx, `
 		WITH held AS (
 			SELECT id FROM files WHERE state = 'leased' AND lease_owner = $1 ORDER BY id FOR UPDATE)
-		UPDATE files f SET state = 'pending', lease_owner = NULL, lease_ends = NULL, suspect = true
+		UPDATE files f SET state = 'pending', lease_owner = NULL, lease_ends = NULL, suspect = true, attempts = attempts - 1
 		FROM held WHERE f.id = held.id`,
 		owner.String())
 	return int(tag.RowsAffected()), s.failed("taking back the files of "+owner.String(), err)

@@ -262,12 +262,14 @@ func (c *cluster) serverProcesses() ([]int, error) {
 		if err != nil {
 			continue
 		}
-		// The processes of other users cannot be looked into, and are none of
-		// ours; nor can zombies, which work nowhere.
-		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if err != nil || !strings.HasPrefix(filepath.Base(program), "postgres") {
+		// Not its exe: that link goes before the memory of a process that is
+		// ending, which the next server would find in use.
+		program, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil || !strings.HasPrefix(string(program), "postgres") {
 			continue
 		}
+		// The processes of other users cannot be looked into, and are none of
+		// ours; nor can zombies, which work nowhere.
 		works, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
 		if err == nil && os.SameFile(works, data) {
 			found = append(found, pid)

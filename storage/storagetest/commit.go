@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ var commitTests = []test{
 			Taken: storage.Taken{Clock: time.Date(2019, 5, 4, 23, 59, 58, 123456000, time.UTC), Offset: &offset},
 			Make:  "Canon", Camera: "Canon EOS 40D", Lens: "EF 50mm f/1.8 II", ExposureTime: 1.0 / 320, FNumber: 1.8,
 			ISO: 4_000_000_000, FocalLength: 50, Location: &storage.Location{Lat: -48.8584, Lon: 2.2945},
+			Title: "Bo", Description: "In the \"garden\",\nin May.", Keywords: []string{"dog", "été, \\{}"},
+			People: []string{"Ann", "Ben \"B.\" Lee"}, Rating: 4,
 		}
 		full.Unsure = true
 		l.scan("a")
@@ -30,6 +33,7 @@ var commitTests = []test{
 	{"what a photo does not say comes back as not said", func(l *library) {
 		bare := photo("a")
 		bare.Taken.Clock = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC) // and no zone
+		bare.Seen = storage.Seen{}
 		l.scan("a", "b")
 		claims := l.claim(alice, 2, long)
 		l.commit(alice, 0, captionedAs(claims[0], bare), captionedAs(claims[1], photo("b")))
@@ -213,6 +217,9 @@ var commitTests = []test{
 		odd.Camera, odd.Lens, odd.Text = "Nikon\x00\x00", "\xff\xfe 50mm", "A \xc3\x28 dog.\x00"
 		odd.ExposureTime, odd.FNumber = math.Inf(1), math.MaxFloat64
 		offset := 1 << 20
+		odd.Title, odd.Keywords, odd.People, odd.Rating = "\xff", []string{"a\x00b", "\x00", "\xc3\x28"}, []string{""}, 99
+		odd.Seen.Others = []storage.OtherCaption{{Text: "\x00A \xff."}}
+		odd.Seen.Classes = []storage.ClassShare{{Class: 1, Probability: 7}, {Class: 2, Probability: -1}}
 		odd.Taken = storage.Taken{Clock: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Offset: &offset}
 		l.scan("a", "b", "c")
 		claims := l.claim(alice, 3, long)
@@ -222,17 +229,21 @@ var commitTests = []test{
 		if got := l.shown("a").Photo; got.Camera != "Nikon" || got.Lens != "\uFFFD 50mm" ||
 			got.Text != "A \uFFFD( dog." || got.Taken.Offset != nil {
 			l.Errorf("got %+v", got)
+		} else if got.Title != "\uFFFD" || !slices.Equal(got.Keywords, []string{"ab", "\uFFFD("}) || got.People != nil || got.Rating != 5 ||
+			got.Seen.Others[0].Text != "A \uFFFD." || got.Seen.Classes[0].Probability != 1 || got.Seen.Classes[1].Probability != 0 {
+			l.Errorf("got %+v, %+v", got.Metadata, got.Seen)
 		}
 	}},
 	{"a result that makes no sense is an error, and nothing of its batch is stored", func(l *library) {
 		l.scan("a", "b")
 		claims := l.claim(alice, 2, long)
-		unknown := photo("b")
-		unknown.Model = "never recorded"
+		unknown, unseen := photo("b"), photo("b")
+		unknown.Model, unseen.Seen.Model = "never recorded", "nor this one"
 		mixed := captionedAs(claims[1], photo("b"))
 		mixed.PhotoID = photo("a").ID
 		for what, bad := range map[string]storage.Result{
 			"the model is unknown":     captionedAs(claims[1], unknown),
+			"the seer is unknown":      captionedAs(claims[1], unseen),
 			"the photo is another":     mixed,
 			"there is no outcome":      {Claim: claims[1]},
 			"the failure is a success": failedAs(claims[1], storage.Done, "fine"),
@@ -260,8 +271,11 @@ var commitTests = []test{
 	{"a caption is found by pixels and model, a person's whatever the model", func(l *library) {
 		pixels := sha256.Sum256([]byte("the same pixels"))
 		find := func(model string) (storage.Caption, bool) {
-			caption, ok, err := l.store.CaptionByPixels(l.Context(), pixels, model)
+			caption, seen, ok, err := l.store.CaptionByPixels(l.Context(), pixels, model)
 			l.must(err)
+			if want := photo("any").Seen; ok && !reflect.DeepEqual(seen, want) || !ok && !reflect.DeepEqual(seen, storage.Seen{}) {
+				l.Errorf("seen %+v, want %+v", seen, want)
+			}
 			return caption, ok
 		}
 		if caption, ok := find(model); ok {

@@ -218,12 +218,12 @@ func (f *Faulty) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (ma
 }
 
 // CaptionByPixels implements storage.Store.
-func (f *Faulty) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (c storage.Caption, found bool, err error) {
+func (f *Faulty) CaptionByPixels(ctx context.Context, pixels [32]byte, model string) (c storage.Caption, seen storage.Seen, found bool, err error) {
 	err = f.meet("CaptionByPixels", func() (err error) {
-		c, found, err = f.Store.CaptionByPixels(ctx, pixels, model)
+		c, seen, found, err = f.Store.CaptionByPixels(ctx, pixels, model)
 		return err
 	})
-	return c, found, err
+	return c, seen, found, err
 }
 
 // CountFiles implements storage.Store.
@@ -232,8 +232,13 @@ func (f *Faulty) CountFiles(ctx context.Context, folderIDs []int64) (storage.Cou
 }
 
 // RecordModel implements storage.Store.
-func (f *Faulty) RecordModel(ctx context.Context, hash, name string) error {
-	return f.meet("RecordModel", func() error { return f.Store.RecordModel(ctx, hash, name) })
+func (f *Faulty) RecordModel(ctx context.Context, hash, name string, vocabulary storage.Vocabulary) error {
+	return f.meet("RecordModel", func() error { return f.Store.RecordModel(ctx, hash, name, vocabulary) })
+}
+
+// Vocabulary implements storage.Store.
+func (f *Faulty) Vocabulary(ctx context.Context, hash string) (storage.Vocabulary, error) {
+	return meet(f, "Vocabulary", func() (storage.Vocabulary, error) { return f.Store.Vocabulary(ctx, hash) })
 }
 
 // Changes implements storage.Store.

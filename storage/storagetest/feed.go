@@ -90,8 +90,9 @@ var feedTests = []test{
 		claims, err := l.store.Claim(l.Context(), alice, []int64{nested.ID}, 1, long)
 		l.must(err)
 		l.commit(alice, 0, linkedTo(claims[0], photo("trip/a").ID))
-		if shown := l.shown("trip/a"); !slices.Equal(shown.Paths, []string{root + "/trip/a"}) {
-			l.Errorf("shown at %q", shown.Paths)
+		shown := l.shown("trip/a")
+		if !slices.Equal(shown.Paths, []string{root + "/trip/a"}) || !slices.Equal(shown.Roots, []string{root}) {
+			l.Errorf("shown at %q of %q", shown.Paths, shown.Roots)
 		}
 	}},
 	{"files of the root folder have paths with one slash", func(l *library) {
@@ -100,8 +101,8 @@ var feedTests = []test{
 		claims, err := l.store.Claim(l.Context(), alice, []int64{slash.ID}, 1, long)
 		l.must(err)
 		l.commit(alice, 0, captionedAs(claims[0], photo("a")))
-		if shown := l.shown("a"); !slices.Equal(shown.Paths, []string{"/a"}) {
-			l.Errorf("shown at %q", shown.Paths)
+		if shown := l.shown("a"); !slices.Equal(shown.Paths, []string{"/a"}) || !slices.Equal(shown.Roots, []string{"/"}) {
+			l.Errorf("shown at %q of %q", shown.Paths, shown.Roots)
 		}
 	}},
 	{"a feed read in small pieces has every photo once", func(l *library) {

@@ -130,7 +130,7 @@ var queueTests = []test{
 				suspects = append(suspects, claim.Path)
 			}
 		}
-		if !slices.Equal(suspects, []string{"1", "2"}) || claims[0].Attempts != 2 {
+		if !slices.Equal(suspects, []string{"1", "2"}) || claims[0].Attempts != 1 {
 			l.Errorf("suspects are %q, claims %+v", suspects, claims)
 		}
 		l.commit(bob, 0, captionedAs(claims[0], photo("1")))
@@ -156,7 +156,7 @@ var queueTests = []test{
 		outlive(l.Context())
 		l.touch("b")
 		for _, claim := range l.claim(bob, 2, long) {
-			if claim.Suspect != (claim.Path == "a") {
+			if claim.Suspect != (claim.Path == "a") || claim.Attempts != 1 {
 				l.Errorf("claimed %+v", claim)
 			}
 		}

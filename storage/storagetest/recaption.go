@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"reflect"
+
 	"shoebox/storage"
 )
 
@@ -9,12 +11,12 @@ const newer = "fedcba9876543210"
 
 var recaptionTests = []test{
 	{"photos of another model are queued once, whatever their files, and show their caption meanwhile", func(l *library) {
-		l.must(l.store.RecordModel(l.Context(), newer, "second model"))
+		l.must(l.store.RecordModel(l.Context(), newer, "second model", storage.Vocabulary{}))
 		l.index("a", "b")
 		l.scan("copy of a", "new")
 		claims := l.claim(alice, 2, long)
 		fresh := photo("new")
-		fresh.Model = newer
+		fresh.Model, fresh.Seen = newer, seenBy(newer)
 		l.commit(alice, 0, linkedTo(claims[0], photo("a").ID), captionedAs(claims[1], fresh))
 		if n := l.recaption(newer, false); n != 2 {
 			l.Errorf("%d queued, want a and b", n)
@@ -31,11 +33,13 @@ var recaptionTests = []test{
 			}
 			again := photo(claim.Path)
 			again.Caption = storage.Caption{Text: "Anew.", Model: newer, Score: -1}
+			again.Seen = seenBy(newer)
 			l.commit(bob, 0, captionedAs(claim, again))
 		}
 		for _, content := range []string{"a", "b"} {
-			if shown := l.shown(content); shown.Photo.Text != "Anew." || shown.Photo.Model != newer {
-				l.Errorf("in the end %+v", shown.Photo.Caption)
+			shown := l.shown(content)
+			if shown.Photo.Text != "Anew." || shown.Photo.Model != newer || !reflect.DeepEqual(shown.Photo.Seen, seenBy(newer)) {
+				l.Errorf("in the end %+v, %+v", shown.Photo.Caption, shown.Photo.Seen)
 			}
 		}
 		if n := l.recaption(newer, false); n != 0 {
@@ -43,7 +47,7 @@ var recaptionTests = []test{
 		}
 	}},
 	{"photos of an older model are told from those of a newer one", func(l *library) {
-		l.must(l.store.RecordModel(l.Context(), newer, "second model"))
+		l.must(l.store.RecordModel(l.Context(), newer, "second model", storage.Vocabulary{}))
 		l.index("a")
 		for _, step := range []struct {
 			model string
@@ -56,26 +60,54 @@ var recaptionTests = []test{
 		}
 	}},
 	{"a caption by a person is never written anew, even one written meanwhile", func(l *library) {
-		l.must(l.store.RecordModel(l.Context(), newer, "second model"))
+		l.must(l.store.RecordModel(l.Context(), newer, "second model", storage.Vocabulary{}))
 		l.index("mine", "soon mine")
 		l.must(l.store.EditCaption(l.Context(), photo("mine").ID, "Mine."))
-		if n := l.recaption(newer, false); n != 1 {
-			l.Errorf("%d queued, want 1", n)
+		if n := l.recaption(newer, false); n != 2 {
+			l.Errorf("%d queued, want both: what is seen is new", n)
 		}
-		claim := l.claimOne(alice, long)
+		claims := l.claim(alice, 2, long)
 		l.must(l.store.EditCaption(l.Context(), photo("soon mine").ID, "Mine, too."))
-		again := photo("soon mine")
-		again.Text, again.Model = "Anew.", newer
-		l.commit(alice, 0, captionedAs(claim, again))
-		if shown := l.shown("soon mine"); shown.Photo.Text != "Mine, too." || !shown.Photo.Edited {
-			l.Errorf("shown is %+v", shown.Photo.Caption)
+		for _, claim := range claims {
+			again := photo(claim.Path)
+			again.Text, again.Model, again.Seen = "Anew.", newer, seenBy(newer)
+			l.commit(alice, 0, captionedAs(claim, again))
+		}
+		for content, want := range map[string]string{"mine": "Mine.", "soon mine": "Mine, too."} {
+			shown := l.shown(content)
+			if shown.Photo.Text != want || !shown.Photo.Edited || !reflect.DeepEqual(shown.Photo.Seen, seenBy(newer)) {
+				l.Errorf("shown is %+v, %+v", shown.Photo.Caption, shown.Photo.Seen)
+			}
+		}
+		if n := l.recaption(newer, false); n != 0 {
+			l.Errorf("%d queued in the end", n)
 		}
 		if got := l.counts(); got != (storage.Counts{Done: 2}) {
 			l.Errorf("counts are %+v", got)
 		}
 	}},
+	{"photos in which nothing was seen yet are queued for their own model, and once", func(l *library) {
+		old := photo("old")
+		old.Seen = storage.Seen{}
+		l.scan("old", "copy of old")
+		claims := l.claim(alice, 2, long)
+		l.commit(alice, 0, captionedAs(claims[0], old), linkedTo(claims[1], old.ID))
+		l.index("new")
+		if n := l.recaption(model, true); n != 1 {
+			l.Errorf("%d queued, want 1", n)
+		}
+		read := photo("old")
+		read.Title, read.Keywords = "Written into the file", []string{"from the start"}
+		l.commit(alice, 0, captionedAs(l.claimOne(alice, long), read))
+		if shown := l.shown("old"); !reflect.DeepEqual(shown.Photo, *read) {
+			l.Errorf("got  %+v\nwant %+v", shown.Photo, *read)
+		}
+		if n := l.recaption(model, false); n != 0 {
+			l.Errorf("%d queued again", n)
+		}
+	}},
 	{"a photo keeps its caption when a new one cannot be had, or its worker dies", func(l *library) {
-		l.must(l.store.RecordModel(l.Context(), newer, "second model"))
+		l.must(l.store.RecordModel(l.Context(), newer, "second model", storage.Vocabulary{}))
 		l.index("a")
 		l.recaption(newer, false)
 		l.claimOne(alice, long)

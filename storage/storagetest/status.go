@@ -32,8 +32,8 @@ var statusTests = []test{
 		}
 	}},
 	{"status has folders, photos, doubts and models", func(l *library) {
-		l.must(l.store.RecordModel(l.Context(), "feed", "second model"))
-		l.must(l.store.RecordModel(l.Context(), "feed", "a new name does not matter"))
+		l.must(l.store.RecordModel(l.Context(), "feed", "second model", storage.Vocabulary{}))
+		l.must(l.store.RecordModel(l.Context(), "feed", "a new name does not matter", storage.Vocabulary{}))
 		prepareEveryState(l)
 		l.scan("unsure", "edited")
 		claims := l.claim(alice, 2, long)

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"queue", queueTests},
 		{"commit", commitTests},
 		{"feed", feedTests},
+		{"seen", seenTests},
 		{"edits", editTests},
 		{"photos", photosTests},
 		{"status", statusTests},
@@ -75,7 +76,7 @@ const (
 func newLibrary(t *testing.T, open func(t *testing.T) storage.Store) *library {
 	l := &library{T: t, store: open(t), open: func() storage.Store { return open(t) }}
 	l.folder = l.addFolder(root)
-	l.must(l.store.RecordModel(l.Context(), model, "first model"))
+	l.must(l.store.RecordModel(l.Context(), model, "first model", storage.Vocabulary{}))
 	return l
 }
 
@@ -238,6 +239,17 @@ func photo(content string) *storage.Photo {
 		Pixels: sha256.Sum256([]byte("pixels of " + content)),
 		Format: "jpeg", Width: 4000, Height: 3000,
 		Caption: storage.Caption{Text: "A photo of " + content + ".", Score: -0.5, Model: model},
+		Seen:    seenBy(model),
+	}
+}
+
+// seenBy is what a model says of a picture besides its caption.
+func seenBy(model string) storage.Seen {
+	return storage.Seen{
+		Others:  []storage.OtherCaption{{Text: "A picture by " + model + ".", Likelihood: -7.125}, {Text: "A thing.", Likelihood: -6.5}},
+		Words:   []byte(model),
+		Classes: []storage.ClassShare{{Class: 999, Probability: 1}, {Class: 0, Probability: 51.0 / 255}},
+		Model:   model,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gen2brain/jpegn"
 
@@ -29,9 +30,17 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 		f.Add(data[:len(data)/2])
+		// What is made once in a process is no picture's memory: the programs
+		// of the HEIC and AVIF decoders.
+		if _, err := picture.Decode(data, picture.Size{Width: 24, Height: 16}); err != nil {
+			f.Fatalf("%s: %v", path, err)
+		}
 	}
 	f.Add(encodeJPEG(f, texture(64, 64), jpegn.EncodeOptions{RestartInterval: 2}))
 	f.Add(encodeJPEG(f, texture(64, 64), jpegn.EncodeOptions{Progressive: true, RestartInterval: 2}))
+	for _, data := range rawFiles(f) {
+		f.Add(data)
+	}
 	f.Add(everything)
 	f.Add(tinyTIFF())
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -44,7 +53,16 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && estimate > 64<<20 {
 			return // allowed to be, but a few of these at once fill the machine
 		}
-		p, err := picture.Decode(data, to)
+		begun := time.Now()
+		var p picture.Picture
+		taken := int64(allocated(func() { p, err = picture.Decode(data, to) }))
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Fatalf("took %s", took)
+		}
+		// Metadata and decoders' tables have 4 MB.
+		if taken > estimate+estimate/10+4<<20 {
+			t.Fatalf("took %d kB of memory, estimated %d kB", taken>>10, estimate>>10)
+		}
 		if !bytes.Equal(data, before) {
 			t.Fatal("Decode changed its input")
 		}

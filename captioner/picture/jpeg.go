@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/gen2brain/jpegn"
+
+	"shoebox/captioner/picture/turbojpeg"
 )
 
 // oversampling is how many samples a scaled decode must leave for each pixel
@@ -22,7 +24,20 @@ const oversampling = 2.5
 // less detail, of the resolution that the model sees.
 const enoughOfAPicture = 0.75
 
+// maxScanned is how many samples may be gone over in all. In a progressive file
+// a scan of a hundred bytes can cover millions of blocks, and a file can have
+// hundreds of them. Encoders make about ten; this allows as many over the largest
+// picture there is, and takes some seconds.
+const maxScanned = 8_000_000_000
+
 func planJPEG(data []byte, to Size) (plan, error) {
+	library, _ := turbojpeg.System() // JPEGDecoder says why not
+	return planJPEGWith(library, data, to)
+}
+
+// planJPEGWith decodes with libturbojpeg what is in order, and with jpegn what
+// is not, or everything where library is nil.
+func planJPEGWith(library *turbojpeg.Library, data []byte, to Size) (plan, error) {
 	f := parseJPEG(data)
 	switch {
 	case f.components == nil && f.ended:
@@ -43,14 +58,21 @@ func planJPEG(data []byte, to Size) (plan, error) {
 	if int64(f.size.Width)*int64(f.size.Height) > 1024*int64(len(data)) {
 		return plan{}, fail("truncated", nil, "the file promises a picture of %s, but its %d bytes cannot hold it", f.size, len(data))
 	}
-	switch {
-	case len(f.components) == 4:
-		return f.planCMYK(data)
-	case f.multiScan():
-		return f.planScans(data, to)
-	default:
-		return f.planBaseline(data, to)
+	if scans := int64(len(f.scans)); scans*f.samples() > maxScanned {
+		return plan{}, fail("too-large", nil, "decoding would take too long: the file goes over %s in %d scans", f.size, scans)
 	}
+	if len(f.components) == 4 {
+		return f.planCMYK(data)
+	}
+	planSlow := f.planBaseline
+	if f.multiScan() {
+		planSlow = f.planScans
+	}
+	slow, err := planSlow(data, to)
+	if err != nil || library == nil || !f.ended {
+		return slow, err
+	}
+	return f.planTurbo(library, data, to, slow), nil
 }
 
 // denominator returns by how much a picture may be scaled while it is
@@ -151,22 +173,25 @@ func (f *jpegFile) planCMYK(data []byte) (plan, error) {
 // paints the rest of the picture evenly and says nothing.
 var neverACode = bytes.Repeat([]byte{0xFF, 0x00}, 16)
 
-// decode decodes a file whose last scan ends where data ends. Blocks that
-// jpegn did not come to are zero in all components.
+// decode decodes a file whose last scan ends where data ends. Blocks of a lone
+// scan that jpegn did not come to are zero in all components.
 func (f *jpegFile) decode(data []byte, denominator int) (image.Image, error) {
-	var parts []io.Reader
+	var parts [][]byte
 	done := 0
 	for _, scan := range f.scans {
 		for _, stray := range scan.strays {
 			if stray < len(data) { // jpegn would give up at a marker
-				parts = append(parts, bytes.NewReader(data[done:stray]), bytes.NewReader([]byte{0}))
+				parts = append(parts, data[done:stray], []byte{0})
 				done = stray + 1
 			}
 		}
 	}
-	parts = append(parts, bytes.NewReader(data[done:]), bytes.NewReader(neverACode), bytes.NewReader([]byte{0xFF, markerEOI}))
-	r := sizedReader{io.MultiReader(parts...), len(data) + len(neverACode) + 2}
-	return jpegn.Decode(r, &jpegn.Options{ScaleDenom: denominator})
+	parts = append(parts, data[done:])
+	if !f.multiScan() { // of several, only those that are complete are decoded
+		parts = append(parts, neverACode)
+	}
+	parts = append(parts, []byte{0xFF, markerEOI})
+	return jpegn.Decode(newSizedReader(parts), &jpegn.Options{ScaleDenom: denominator})
 }
 
 // sizedReader tells jpegn how much it will read, so that it makes one copy
@@ -174,6 +199,15 @@ func (f *jpegFile) decode(data []byte, denominator int) (image.Image, error) {
 type sizedReader struct {
 	io.Reader
 	size int
+}
+
+func newSizedReader(parts [][]byte) sizedReader {
+	readers, size := make([]io.Reader, len(parts)), 0
+	for i, part := range parts {
+		readers[i] = bytes.NewReader(part)
+		size += len(part)
+	}
+	return sizedReader{io.MultiReader(readers...), size}
 }
 
 func (r sizedReader) Len() int { return r.size }

@@ -5,11 +5,6 @@ package picture
 // million, and jpegn refuses more than 268.
 const maxPixels = 250_000_000
 
-// maxMemory is the most that decoding one picture may take, in bytes. It
-// leaves 400 MB for the model and everything else, of the 1 GB that the whole
-// process should stay under.
-const maxMemory = 600_000_000
-
 // plan is how a file will be decoded, made from its headers alone.
 type plan struct {
 	memory int64 // bytes that open will take, at the most
@@ -17,9 +12,11 @@ type plan struct {
 }
 
 // EstimateMemory returns how many bytes Decode will take for a file, besides
-// those of the file itself, so that a worker can wait until they are free.
-// Only headers are read and little memory is taken. A file that Decode would
-// refuse by its headers gives the same *Error here.
+// those of the file itself and including those outside Go's heap, so that a
+// worker can wait until they are free, or refuse what takes more than it has:
+// Decode has no limit of its own but that of pixels. Only headers are read and
+// little memory is taken. A file that Decode would refuse by its headers gives
+// the same *Error here.
 func EstimateMemory(data []byte, to Size) (bytes int64, err error) {
 	defer rescue(&err)
 	_, p, err := prepare(data, to)
@@ -37,10 +34,6 @@ func prepare(data []byte, to Size) (kind, plan, error) {
 	}
 	// The resampler's sums, its result, and that again turned upright.
 	p.memory += int64(to.Width) * int64(to.Height) * 3 * (4 + 1 + 1)
-	if p.memory > maxMemory {
-		return kind{}, plan{}, fail("too-large", nil,
-			"decoding the picture would take %d MB of memory; the limit is %d MB", p.memory/1e6, int64(maxMemory/1e6))
-	}
 	return k, p, nil
 }
 

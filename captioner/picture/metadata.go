@@ -1,14 +1,15 @@
 package picture
 
 import (
-	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bep/imagemeta"
 
+	"shoebox/captioner/picture/xmp"
 	"shoebox/storage"
 )
 
@@ -34,6 +35,8 @@ var wantedTags = map[string]string{ // tag: directory
 	"GPSLongitude": gpsDirectory, "GPSLongitudeRef": gpsDirectory,
 }
 
+var wantedIPTC = map[string]bool{"ObjectName": true, "Caption-Abstract": true, "Keywords": true}
+
 // Bounds on what a file can make the EXIF reader do. Cameras write some
 // hundred tags; none that we want holds more than a line of text. (A time
 // limit would leave the reader running on a buffer that it shares with the
@@ -46,57 +49,101 @@ const (
 // readMetadata never fails: what cannot be read is absent, and of a file that
 // breaks off what came before counts.
 func readMetadata(data []byte, k kind) metadata {
-	if k.metadata == imagemeta.ImageFormatAuto {
+	if k.metadata == nil {
 		return metadata{}
 	}
-	if k.name == "webp" {
-		// imagemeta forgets that chunks of an odd length are padded, and
-		// misses what comes after one.
-		exif := bytes.TrimPrefix(webpChunk(data, "EXIF"), []byte("Exif\x00\x00"))
-		data, k.metadata = exif, imagemeta.TIFF
+	from := k.metadata(data)
+	tags := tagSet{}
+	for _, b := range from.tags {
+		tags.read(b)
 	}
-	tags := map[string]any{}
+	m := tags.metadata()
+	if from.orientation != 0 {
+		m.orientation = from.orientation
+	}
+	written, _ := xmp.Parse(from.xmp) // as far as it can be read
+	setWritten(&m.Metadata, written.Over(tags.iptc()))
+	return m
+}
+
+// tagSet holds the wanted tags of EXIF and IPTC by their names.
+type tagSet map[string]any
+
+func (t tagSet) read(b block) {
 	badPlace := false
-	wanted := func(t imagemeta.TagInfo) bool { return wantedTags[t.Tag] == t.Namespace && t.Namespace != "" }
+	// What begins in IFD0 for imagemeta may be another directory.
+	directory := func(i imagemeta.TagInfo) string { return b.root + strings.TrimPrefix(i.Namespace, mainDirectory) }
 	_, _ = imagemeta.Decode(imagemeta.Options{
-		R:               bytes.NewReader(data),
-		ImageFormat:     k.metadata,
-		Sources:         imagemeta.EXIF,
-		LimitNumTags:    maxTags,
-		LimitTagSize:    maxTagSize,
-		ShouldHandleTag: wanted,
+		R:            b.data,
+		ImageFormat:  b.format,
+		Sources:      imagemeta.EXIF | imagemeta.IPTC,
+		LimitNumTags: maxTags,
+		LimitTagSize: maxTagSize,
+		ShouldHandleTag: func(i imagemeta.TagInfo) bool {
+			return i.Source == imagemeta.IPTC && wantedIPTC[i.Tag] ||
+				i.Source == imagemeta.EXIF && wantedTags[i.Tag] == directory(i) && i.Namespace != ""
+		},
 		// A coordinate that makes no sense comes as zero and a warning.
 		Warnf: func(format string, _ ...any) { badPlace = badPlace || strings.HasPrefix(format, "GPSL") },
-		HandleTag: func(t imagemeta.TagInfo) error {
-			if _, ok := tags[t.Tag]; !ok {
-				tags[t.Tag] = t.Value
+		HandleTag: func(i imagemeta.TagInfo) error {
+			if _, ok := t[i.Tag]; !ok {
+				t[i.Tag] = i.Value
 			}
 			return nil
 		},
 	})
 	if badPlace {
-		delete(tags, "GPSLatitude")
+		delete(t, "GPSLatitude")
 	}
-	maker, model := text(tags["Make"]), text(tags["Model"])
+}
+
+// metadata is what the camera wrote.
+func (t tagSet) metadata() metadata {
+	maker, model := text(t["Make"]), text(t["Model"])
 	return metadata{
-		orientation: orientation(number(tags["Orientation"])),
+		orientation: orientation(number(t["Orientation"])),
 		Metadata: storage.Metadata{
-			Taken:        taken(tags),
+			Taken:        taken(t),
 			Make:         maker,
 			Camera:       cameraName(maker, model),
-			Lens:         text(tags["LensModel"]),
-			ExposureTime: positive(number(tags["ExposureTime"])),
-			FNumber:      positive(number(tags["FNumber"])),
-			ISO:          int(min(positive(number(tags["ISO"])), math.MaxInt32)),
-			FocalLength:  positive(number(tags["FocalLength"])),
-			Location:     location(tags),
+			Lens:         text(t["LensModel"]),
+			ExposureTime: positive(number(t["ExposureTime"])),
+			FNumber:      positive(number(t["FNumber"])),
+			ISO:          int(min(positive(number(t["ISO"])), math.MaxInt32)),
+			FocalLength:  positive(number(t["FocalLength"])),
+			Location:     location(t),
 		},
 	}
 }
 
-// text cleans a string up: cameras pad with spaces and write placeholders.
+// iptc is what people wrote with programs from before XMP.
+func (t tagSet) iptc() xmp.Properties {
+	var keywords []string
+	switch v := t["Keywords"].(type) {
+	case string:
+		keywords = []string{v}
+	case []string:
+		keywords = v
+	}
+	p := xmp.Properties{Title: text(t["ObjectName"]), Description: text(t["Caption-Abstract"])}
+	for _, k := range keywords {
+		if k = text(k); k != "" && !slices.Contains(p.Keywords, k) {
+			p.Keywords = append(p.Keywords, k)
+		}
+	}
+	return p
+}
+
+// setWritten sets what people wrote about a picture.
+func setWritten(m *storage.Metadata, p xmp.Properties) {
+	m.Title, m.Description, m.Keywords, m.People, m.Rating = p.Title, p.Description, p.Keywords, p.People, p.Rating
+}
+
+// text cleans a string up: cameras pad with spaces and zero bytes and write
+// placeholders.
 func text(v any) string {
 	s, _ := v.(string)
+	s = strings.ReplaceAll(s, "\x00", " ")
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
 	if strings.Trim(s, "-?. ") == "" || strings.EqualFold(s, "unknown") {
 		return ""
@@ -175,7 +222,7 @@ func trimSuffixFold(s, suffix string) string {
 
 // taken reads the clock of the camera. Many write zeros, or the year of their
 // first clock, before it is set: years before photography are absent.
-func taken(tags map[string]any) storage.Taken {
+func taken(tags tagSet) storage.Taken {
 	s := text(tags["DateTimeOriginal"])
 	if len(s) < len("2006:01:02 15:04:05") {
 		return storage.Taken{}
@@ -219,7 +266,7 @@ func offset(s string) (minutes int, ok bool) {
 
 // location reads a place. Without the letters that say north or south and
 // east or west it is unknown, and 0,0 is what receivers write without a fix.
-func location(tags map[string]any) *storage.Location {
+func location(tags tagSet) *storage.Location {
 	lat, ok1 := coordinate(tags["GPSLatitude"], text(tags["GPSLatitudeRef"]), "N", "S", 90)
 	lon, ok2 := coordinate(tags["GPSLongitude"], text(tags["GPSLongitudeRef"]), "E", "W", 180)
 	if !ok1 || !ok2 || lat == 0 && lon == 0 {

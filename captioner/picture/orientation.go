@@ -4,6 +4,9 @@ package picture
 // it was stored. 0 and everything above 8 mean that it was stored upright.
 type orientation int
 
+// upright is the orientation of a picture that was stored as it is to be seen.
+const upright orientation = 1
+
 func (o orientation) swapsSides() bool { return o >= 5 && o <= 8 }
 
 // upright resamples a picture and turns the small result, which is cheaper

@@ -1,9 +1,10 @@
 // Package picture turns the bytes of a file into what the captioning model
-// sees: upright RGB pixels of the model's size, and what the camera wrote
-// down about the picture.
+// sees: upright RGB pixels of the model's size, and what the camera and people
+// wrote down about the picture.
 //
 // The resize rule is stated here and nowhere else on the Go side: turn the
-// picture upright as its EXIF orientation says, make it RGB (transparent
+// picture upright as its EXIF orientation says (in HEIC and AVIF the file's
+// own, which EXIF only repeats), make it RGB (transparent
 // parts over white, colour profiles ignored, the high byte of 16-bit samples),
 // and squash it straight to the model's size, whatever its shape, with
 // Pillow's antialiased triangle filter (Image.resize with BILINEAR), first
@@ -26,7 +27,7 @@ import (
 
 // DecoderVersion is raised when a format becomes supported or a decoder
 // better. Files that an older version called unsupported are asked again.
-const DecoderVersion = 1
+const DecoderVersion = 2
 
 // MaxFileSize is the number of bytes above which a file should not be read at
 // all. The largest files of the supported formats, 16-bit TIFFs of 100
@@ -43,9 +44,12 @@ type Picture struct {
 	// Pixels are what the model sees: RGB, row by row from the top left,
 	// 3*Width*Height bytes of the size that Decode was asked for.
 	Pixels []byte
-	// Format is "jpeg", "png", "webp", "gif", "tiff" or "bmp".
+	// Format is "jpeg", "png", "webp", "gif", "tiff", "bmp", "heic", "avif" or
+	// a raw file's: "cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2",
+	// "pef", and "raw" for that of an unknown camera.
 	Format string
-	// Width and Height are of the whole picture, upright, in pixels.
+	// Width and Height are of the whole picture, upright, in pixels; of a raw
+	// file, of the picture that the camera made of it.
 	Width, Height int
 	// Damaged says that the file was cut off or overwritten in places: part
 	// of the picture, or of its detail, is missing. Rows that are missing
@@ -70,6 +74,7 @@ func Decode(data []byte, to Size) (p Picture, err error) {
 	if err != nil {
 		return Picture{}, err
 	}
+	defer src.done()
 	meta := readMetadata(data, kind)
 	p = Picture{
 		Format:   kind.name,

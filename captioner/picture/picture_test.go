@@ -52,8 +52,8 @@ func TestWhatIsNotAPictureFails(t *testing.T) {
 		"AVIF":                   {box("mif1avifmiaf"), "unsupported", "AVIF"},
 		"Canon CR3":              {box("crx isom"), "unsupported", "CR3"},
 		"Fujifilm RAF":           {[]byte("FUJIFILMCCD-RAW 0201FF383501"), "unsupported", "RAF"},
-		"Olympus ORF":            {[]byte("IIRO\x08\x00\x00\x00"), "unsupported", "ORF"},
-		"Panasonic RW2":          {[]byte("IIU\x00\x18\x00\x00\x00"), "unsupported", "RW2"},
+		"Olympus ORF":            {[]byte("IIRO\x08\x00\x00\x00"), "truncated", "ORF"},
+		"Panasonic RW2":          {[]byte("IIU\x00\x18\x00\x00\x00"), "truncated", "RW2"},
 		"Canon CR2":              {[]byte("II*\x00\x10\x00\x00\x00CR\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00"), "unsupported", "CR2"},
 		"DNG":                    {tiffBytes(tag{id: 0x0100, kind: 3, values: []uint32{160}}, tag{id: 0xC612, kind: 3, values: []uint32{1, 4}}), "unsupported", "DNG"},
 		"Nikon NEF":              {tiffBytes(tag{id: 0x010F, kind: 2, text: "NIKON CORPORATION"}, tag{id: 0x014A, sub: []tag{raw}}), "unsupported", "NEF"},
@@ -94,7 +94,7 @@ func TestSizesThatNoModelWantsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnUpperLimitHoldsBeforeMemoryIsTaken(t *testing.T) {
+func TestWhatAPictureWouldTakeIsKnownBeforeItIsTaken(t *testing.T) {
 	const side = 30_000
 	for name, data := range map[string][]byte{
 		"JPEG":                           jpegHeader(side, side, 0xC0, 8),
@@ -110,14 +110,18 @@ func TestAnUpperLimitHoldsBeforeMemoryIsTaken(t *testing.T) {
 		"JPEG with more than 65535 rows": jpegHeader(65535, 65535, 0xC0, 8),
 	} {
 		t.Run(name, func(t *testing.T) {
+			var need int64
 			var err error
-			taken := allocated(func() { _, err = picture.Decode(data, modelSize) })
-			e := wantFailure(t, err, "too-large")
-			if !strings.Contains(e.Text, "limit is") {
-				t.Errorf("%q does not name the limit", e.Text)
+			taken := allocated(func() { need, err = picture.EstimateMemory(data, modelSize) })
+			if err != nil {
+				if e := wantFailure(t, err, "too-large"); !strings.Contains(e.Text, "limit is") {
+					t.Errorf("%q does not name the limit", e.Text)
+				}
+			} else if need < 600<<20 {
+				t.Errorf("would take %d MB", need>>20)
 			}
 			if taken > 1<<20 {
-				t.Errorf("took %d bytes to refuse", taken)
+				t.Errorf("took %d bytes to tell", taken)
 			}
 		})
 	}

@@ -53,7 +53,7 @@ func TestPixelsAreThoseOfTraining(t *testing.T) {
 // lossy formats leave it to the decoder how to compute and to enlarge the
 // colour planes.
 func lossy(name string) bool {
-	ok, _ := regexp.MatchString(`\.jpg$|lossy|animation\.webp`, name)
+	ok, _ := regexp.MatchString(`\.(jpg|heic|avif)$|lossy|animation\.webp`, name)
 	return ok
 }
 

@@ -19,6 +19,15 @@ type source struct {
 	width, height float64
 	// row writes 3*cols bytes of the row y.
 	row func(y int, rgb []byte)
+	// free, if set, takes back the memory that row reads.
+	free func()
+}
+
+// done ends the use of row.
+func (s source) done() {
+	if s.free != nil {
+		s.free()
+	}
 }
 
 // Pillow keeps filter weights as integers with this many bits after the
@@ -38,6 +47,7 @@ func windows(samples int, extent float64, n int) []window {
 	support := max(scale, 1) // a triangle reaches one output pixel, or one sample, to each side
 	all := make([]window, n)
 	exact := make([]float64, 0, int(2*support)+3)
+	weights := make([]int32, 0, n*cap(exact)) // of all windows
 	for i := range all {
 		center := (float64(i) + 0.5) * scale
 		first := max(int(center-support+0.5), 0)
@@ -49,11 +59,11 @@ func windows(samples int, extent float64, n int) []window {
 			exact = append(exact, w)
 			sum += w
 		}
-		weights := make([]int32, len(exact))
-		for j, w := range exact {
-			weights[j] = int32(0.5 + w/sum*(1<<precision))
+		begin := len(weights)
+		for _, w := range exact {
+			weights = append(weights, int32(0.5+w/sum*(1<<precision)))
 		}
-		all[i] = window{first, weights}
+		all[i] = window{first, weights[begin:]}
 	}
 	return all
 }

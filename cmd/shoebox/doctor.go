@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoebox/captioner"
+	"shoebox/captioner/picture"
 	"shoebox/cmd/shoebox/runtime"
 	"shoebox/search"
 )
@@ -48,7 +49,7 @@ func checks(ctx context.Context, s *settings) []runtime.Check {
 	if s.databaseURL == "" {
 		all = append(all, runtime.CheckPostgres(ctx, s.data), runtime.CheckServerUser(s.data))
 	}
-	all = append(all, runtime.CheckPip(ctx, s.data))
+	all = append(all, runtime.CheckPip(ctx, s.data), checkJPEG())
 	found, _ := runtime.Find(s.data)
 	if found.ONNXRuntime != "" {
 		all = append(all, checkModel(found.ONNXRuntime))
@@ -57,6 +58,17 @@ func checks(ctx context.Context, s *settings) []runtime.Check {
 		all = append(all, checkDatabase(ctx, s))
 	}
 	return append(all, checkIndex(ctx, s))
+}
+
+// checkJPEG is never wrong: every machine decodes JPEG files, some faster.
+func checkJPEG() runtime.Check {
+	check := runtime.Check{Name: "JPEG decoder", OK: true}
+	var system bool
+	if check.Detail, system = picture.JPEGDecoder(); !system {
+		check.Advice = "libturbojpeg 2.0 or later decodes photos in two thirds of the time: install it (Debian, Ubuntu: libturbojpeg0; " +
+			"Fedora: turbojpeg), or name the folder of a copy in LD_LIBRARY_PATH"
+	}
+	return check
 }
 
 func checkModel(library string) runtime.Check {

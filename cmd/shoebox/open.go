@@ -24,15 +24,18 @@ import (
 	"shoebox/storage/private"
 )
 
-// modelFlags choose the captioning model.
+// modelFlags choose the captioning model and what captioning may take.
 type modelFlags struct {
 	dir     string
 	threads int
+	memory  byteSize
 }
 
 func (m *modelFlags) register(cmd *cobra.Command) {
 	registerModel(cmd, &m.dir)
 	cmd.Flags().IntVar(&m.threads, "threads", stdruntime.NumCPU(), "processor threads to use")
+	m.memory = defaultMemory
+	cmd.Flags().Var(&m.memory, "memory", "what reading and decoding pictures may take together")
 }
 
 func registerModel(cmd *cobra.Command, dir *string) {

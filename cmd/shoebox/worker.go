@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"strconv"
 
@@ -13,14 +14,17 @@ import (
 	"shoebox/indexer/isolate"
 )
 
-// memoryBudget is what reading and decoding may take together, bytes. With
-// the model and its batch the process stays under 1 GB (README, "Measured").
-const memoryBudget = 800 << 20
-
 // trialMemory is what a file may take when it is tried alone, beyond the model:
 // half as much again as is ever meant to be taken, so that what is not collected
 // yet is not held against it.
-const trialMemory = memoryBudget + memoryBudget/2
+func (m modelFlags) trialMemory() int64 { return int64(m.memory + m.memory/2) }
+
+// limitHeap has what decoders left behind in Go's heap collected before the
+// process outgrows its budget, and not when it has doubled. Decoding may take
+// three quarters of the budget, of which a decoder in C takes half at the most;
+// the rest is for Go. That is no hard limit: when Go's own decoders need more,
+// because C needs less, the collector only runs more often.
+func (m modelFlags) limitHeap() { debug.SetMemoryLimit(int64(m.memory - m.memory*3/8)) }
 
 // openWorker prepares a worker. What it is to work on, and who is told of it, is
 // still to be set. close frees the model and ends the worker's child.
@@ -34,13 +38,13 @@ func openWorker(ctx context.Context, s *settings, m modelFlags, queue indexer.Qu
 		c.Close()
 		return nil, nil, err
 	}
-	// What decoders left behind is collected before the process outgrows its
-	// budget, and not when it has doubled.
-	debug.SetMemoryLimit(memoryBudget)
-	alone := &isolate.Process{Args: trialArgs(s, m), Memory: trialMemory, Time: indexer.DecodeLimit}
+	m.limitHeap()
+	decoder, _ := picture.JPEGDecoder()
+	slog.Debug("JPEG files are decoded", "with", decoder)
+	alone := &isolate.Process{Args: trialArgs(s, m), Memory: m.trialMemory(), Time: indexer.DecodeLimit}
 	w = &indexer.Worker{
 		Queue: queue, Captioner: c, Decode: picture.Decode, Alone: alone, Self: self,
-		Readers: m.threads, Memory: memoryBudget,
+		Readers: m.threads, Memory: int64(m.memory),
 		Progress: &indexer.Progress{}, Committed: func() {},
 	}
 	return w, func() { alone.Close(); c.Close() }, nil
@@ -51,7 +55,8 @@ func openWorker(ctx context.Context, s *settings, m modelFlags, queue indexer.Qu
 const trialCommand = "trial"
 
 func trialArgs(s *settings, m modelFlags) []string {
-	return []string{trialCommand, "--data=" + s.data, "--model=" + m.dir, "--threads=" + strconv.Itoa(m.threads)}
+	return []string{trialCommand, "--data=" + s.data, "--model=" + m.dir, "--threads=" + strconv.Itoa(m.threads),
+		"--memory=" + m.memory.String()}
 }
 
 func newTrial(s *settings) *cobra.Command {
@@ -65,8 +70,8 @@ func newTrial(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			debug.SetMemoryLimit(memoryBudget)
-			indexer.ServeTrials(c, picture.Decode, memoryBudget)
+			model.limitHeap()
+			indexer.ServeTrials(c, picture.Decode, int64(model.memory))
 			return nil
 		},
 	}

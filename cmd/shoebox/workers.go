@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"shoebox/storage"
@@ -66,22 +67,28 @@ func (r workReport) printWork(out io.Writer) {
 	}
 }
 
+// shippedModel is the hash of the model in this binary. Hashing it takes 20 ms.
+var shippedModel = sync.OnceValues(func() (string, error) {
+	current, err := openModel("")
+	return current.Hash, err
+})
+
 // olderCaptions counts the captions by models that were first seen before the
 // one in this binary, or all others' while that has written none.
 func olderCaptions(models []storage.ModelCount) (int, error) {
-	current, err := openModel("")
+	current, err := shippedModel()
 	if err != nil {
 		return 0, err
 	}
 	own := time.Now()
 	for _, m := range models {
-		if m.Hash == current.Hash {
+		if m.Hash == current {
 			own = m.FirstSeen
 		}
 	}
 	older := 0
 	for _, m := range models {
-		if m.Hash != current.Hash && m.FirstSeen.Before(own) {
+		if m.Hash != current && m.FirstSeen.Before(own) {
 			older += m.Captions
 		}
 	}

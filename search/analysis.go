@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -12,45 +13,79 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/token/porter"
+	"github.com/blevesearch/bleve/v2/analysis/token/shingle"
 	"github.com/blevesearch/bleve/v2/analysis/token/unicodenorm"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/go-porterstemmer"
 )
 
-// schemaVersion counts changes of documents that the fingerprint of the
-// analysis does not show. Raising it makes every index be built again.
-const schemaVersion = 1
+// schemaVersion counts changes of documents and columns that the fingerprint
+// does not show. Raising it makes every index be built again.
+const schemaVersion = 2
 
-// The fields of a document.
+// The fields of a document. What is not text lies in the columns.
 const (
 	fieldCaption = "caption" // stems with positions, stop words too, for phrases
-	fieldCamera  = "camera"  // lower-case words with positions
-	fieldYear    = "year"    // "2019", by the camera's clock
-	fieldMonth   = "month"   // "2019-05"
-	fieldDay     = "day"     // "2019-05-12"
-	fieldHit     = "hit"     // the Hit as JSON; stored, not searched
+	fieldOthers  = "others"  // the beam's other captions, likewise
+	fieldWritten = "written" // title, description, keywords and people, likewise
+	fieldNames   = "names"   // of the file and its folders below the root, likewise
+	// Two stems beside each other in a caption, or in what people wrote: most
+	// phrases are found by them without a look at the positions.
+	fieldCaptionPairs = "caption pairs"
+	fieldWrittenPairs = "written pairs"
+
+	fieldKinds  = "kinds"  // stems of what the picture likely shows by its classes
+	fieldPlain  = "plain"  // the words of all of these, unstemmed
+	fieldName   = "name"   // file names, whole and in words, in lower case
+	fieldFolder = "folder" // words of the folders but the first, with positions
+	fieldSlot   = "slot"   // where in the columns (appendSlot)
+	fieldHit    = "hit"    // the Hit as JSON; stored, not searched
+	fieldPlace  = "place"  // the slot and a checksum of its record; stored
 )
+
+// textGroup is fields where free words are looked for, and of their pairs.
+type textGroup struct {
+	fields []string
+	pairs  string
+}
+
+var textGroups = []textGroup{
+	{[]string{fieldCaption, fieldOthers}, fieldCaptionPairs},
+	{[]string{fieldWritten, fieldNames}, fieldWrittenPairs},
+}
+
+// pairSeparator stands between the stems of a pair.
+const pairSeparator = " "
 
 // language turns texts into the terms of the index, the same way for
 // documents and for queries.
 type language struct {
 	mapping  *mapping.IndexMappingImpl
-	caption  analysis.Analyzer
-	camera   analysis.Analyzer
+	stem     analysis.Analyzer // of free words
+	pairs    analysis.Analyzer // of two of them
+	plain    analysis.Analyzer // of names
 	keyword  analysis.Analyzer
 	stopWord analysis.TokenMap
 }
 
 func newLanguage() (*language, error) {
-	const normalize, name = "shoebox_nfkc", "shoebox_name"
+	const normalize, stem, pairs, plain = "shoebox_nfkc", "shoebox_stem", "shoebox_pairs", "shoebox_plain"
 	m := mapping.NewIndexMapping()
 	if err := m.AddCustomTokenFilter(normalize, map[string]any{"type": unicodenorm.Name, "form": unicodenorm.NFKC}); err != nil {
 		return nil, err
 	}
+	err := m.AddCustomTokenFilter(pairs, map[string]any{
+		"type": shingle.Name, "min": 2.0, "max": 2.0, "output_original": false, "separator": pairSeparator, "filler": "",
+	})
+	if err != nil {
+		return nil, err
+	}
 	analyzers := map[string][]string{
 		// The filters of Bleve's "en" but for its stop words: phrases need them.
-		fieldCaption: {normalize, en.PossessiveName, lowercase.Name, porter.Name},
-		name:         {normalize, lowercase.Name},
+		stem:  {normalize, en.PossessiveName, lowercase.Name, porter.Name},
+		pairs: {normalize, en.PossessiveName, lowercase.Name, porter.Name, pairs},
+		plain: {normalize, en.PossessiveName, lowercase.Name},
 	}
 	for name, filters := range analyzers {
 		err := m.AddCustomAnalyzer(name, map[string]any{"type": custom.Name, "tokenizer": unicode.Name, "token_filters": filters})
@@ -60,8 +95,9 @@ func newLanguage() (*language, error) {
 	}
 	l := &language{
 		mapping:  m,
-		caption:  m.AnalyzerNamed(fieldCaption),
-		camera:   m.AnalyzerNamed(name),
+		stem:     m.AnalyzerNamed(stem),
+		pairs:    m.AnalyzerNamed(pairs),
+		plain:    m.AnalyzerNamed(plain),
 		keyword:  m.AnalyzerNamed(keyword.Name),
 		stopWord: analysis.NewTokenMap(),
 	}
@@ -82,6 +118,24 @@ func (l *language) isStopWord(word string) bool {
 	return l.stopWord[strings.ReplaceAll(strings.ToLower(word), "’", "'")]
 }
 
+// hyphenated are words that people write with a hyphen, in lower case.
+var hyphenated = regexp.MustCompile(`[\pL\pN]+(?:-[\pL\pN]+)+`)
+
+// stems are those of a text's words. A word with hyphens gives one for the
+// whole, as picture words have it, beside those of its parts.
+func (l *language) stems(text string) []string {
+	found := terms(l.stem, text)
+	for _, word := range hyphenated.FindAllString(strings.ToLower(text), -1) {
+		found = append(found, stemOfWhole(word))
+	}
+	return found
+}
+
+// stemOfWhole is the stem of a word that the analyser would take apart.
+func stemOfWhole(word string) string {
+	return string(porterstemmer.StemWithoutLowerCasing([]rune(strings.ToLower(word))))
+}
+
 // terms is a text as the index holds it.
 func terms(a analysis.Analyzer, text string) []string {
 	var found []string
@@ -91,14 +145,16 @@ func terms(a analysis.Analyzer, text string) []string {
 	return found
 }
 
-// fingerprint names the form of the index: its version, its analysers, and
-// what they make of a sentence, which a new release of Bleve may change.
+// fingerprint names the form of the index: its version, its analysers, what
+// they make of a sentence, which a new release of Bleve may change, and what
+// evidence is made of.
 func (l *language) fingerprint() (string, error) {
 	settings, err := json.Marshal(l.mapping)
 	if err != nil {
 		return "", err
 	}
 	const sample = "Two dogs' owners, running: the T-shirt’s café ＡＢＣ don't 3.5 happily generalizations 犬 EOS-40D"
-	sum := sha256.Sum256(fmt.Appendf(settings, "%q %q", terms(l.caption, sample), terms(l.camera, sample)))
+	figures := []float64{saidByModel, sure, likely, possible, kindShare, likelyKind}
+	sum := sha256.Sum256(fmt.Appendf(settings, "%q %q %v %s", l.stems(sample), terms(l.plain, sample), figures, kindsFile))
 	return fmt.Sprintf("%d-%x", schemaVersion, sum[:8]), nil
 }

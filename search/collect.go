@@ -1,32 +1,34 @@
 package search
 
 import (
-	"cmp"
+	"bytes"
 	"container/heap"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 
-	"github.com/blevesearch/bleve/v2/search"
-	index "github.com/blevesearch/bleve_index_api"
-
+	"shoebox/search/columns"
 	"shoebox/search/query"
+	"shoebox/storage"
 )
 
 // search answers a query. A file that has been damaged since it was opened
 // is ErrDamaged too.
-func (g *generation) search(ctx context.Context, q query.Node, limit int) (result Result, err error) {
-	m, err := g.language.compile(q)
-	if err != nil {
-		return Result{}, err
-	}
+func (g *generation) search(ctx context.Context, r Request) (result Result, err error) {
 	defer g.survive(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	result, err = g.collect(ctx, m, max(limit, 0))
+	result, err = g.collect(ctx, r)
+	var use *UseError
 	switch {
 	case ctx.Err() != nil:
 		return Result{}, ctx.Err()
+	case errors.As(err, &use):
+		return Result{}, err
 	case err != nil:
 		return Result{}, damaged(g.path, err)
 	default:
@@ -34,108 +36,237 @@ func (g *generation) search(ctx context.Context, q query.Node, limit int) (resul
 	}
 }
 
-func (g *generation) collect(ctx context.Context, m *match, limit int) (result Result, err error) {
-	store, err := g.index.Advanced()
+func (g *generation) collect(ctx context.Context, r Request) (result Result, err error) {
+	// The columns before the texts: what is committed in between is then at
+	// most missing, and never found without its document.
+	view := g.columns.View()
+	p, err := g.openPostings()
 	if err != nil {
 		return Result{}, err
 	}
-	reader, err := store.Reader() // what the index holds now, whatever is written meanwhile
+	defer func() { err = errors.Join(err, p.Close()) }()
+	c := &compiler{ctx: ctx, g: g, postings: p, view: view, textOnly: r.TextOnly}
+	plan, err := c.compile(r)
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	best, total, err := rank(ctx, reader, m, g.language, limit)
+	best, err := plan.rank(ctx, view, r, &result)
 	if err != nil {
 		return Result{}, err
 	}
-	result.Total = total
-	for _, c := range best {
-		hit, err := load(reader, c.id)
+	if plan.seen && len(best) < r.Limit {
+		if best, err = c.rankPossible(best, plan, r, &result); err != nil {
+			return Result{}, err
+		}
+	}
+	for _, k := range best {
+		hit, there, err := stored(p.snapshot, k.photo.String())
+		if err == nil && !there {
+			err = fmt.Errorf("photo %s is missing", k.photo)
+		}
 		if err != nil {
 			return Result{}, err
 		}
-		hit.Relevance = c.score
-		hit.Marks = m.find(g.language, hit.Caption)
+		hit.Relevance, hit.Possible = k.relevance, k.possible
+		c.explain(&hit, k.slot)
 		result.Hits = append(result.Hits, hit)
 	}
-	return result, nil
-}
-
-// load reads what is stored of a photo that was found.
-func load(reader index.IndexReader, id string) (Hit, error) {
-	hit, there, err := stored(reader, id)
-	if err == nil && !there {
-		err = errors.New("photo " + id + " is missing")
+	if n := len(best); n > 0 && n == r.Limit {
+		result.Next = best[n-1].token(r.Query.Sort)
 	}
-	return hit, err
+	if result.Total == 0 {
+		result.Nearest, err = c.nearest(r)
+	}
+	return result, err
 }
 
-// candidate is a match that may be among the best.
-type candidate struct {
-	score float64
-	id    string
-}
-
-// better orders candidates: by score, then by photo.
-func better(a, b candidate) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.id, b.id))
-}
-
-// worstFirst is a heap of candidates.
-type worstFirst []candidate
-
-func (h worstFirst) Len() int           { return len(h) }
-func (h worstFirst) Less(i, j int) bool { return better(h[i], h[j]) > 0 }
-func (h worstFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *worstFirst) Push(x any)        { *h = append(*h, x.(candidate)) }
-func (h *worstFirst) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
-}
-
-// rank returns the best limit matches, best first, and counts all. Bleve's own
-// collector, told to order by score and ID, reads the ID of every match; here
-// only those are read whose score is good enough, which takes a third of the
-// time.
-func rank(ctx context.Context, reader index.IndexReader, m *match, l *language, limit int) (best worstFirst, total uint64, err error) {
-	matches, err := m.Searcher(ctx, reader, l.mapping, search.SearcherOptions{})
+// rankPossible adds, behind the photos that likely show what is wanted, those
+// that only may.
+func (c *compiler) rankPossible(best []key, likely *plan, r Request, result *Result) ([]key, error) {
+	more := &compiler{ctx: c.ctx, g: c.g, postings: c.postings, view: c.view, possible: true}
+	plan, err := more.compile(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, matches.Close()) }()
-	sc := &search.SearchContext{
-		DocumentMatchPool: search.NewDocumentMatchPool(matches.DocumentMatchPoolSize()+1, 0),
-		IndexReader:       reader,
+	plan.root, plan.possible = every{plan.root, not{likely.root}}, true
+	var rest Result
+	r.Limit -= len(best)
+	r.Facets = false
+	found, err := plan.rank(c.ctx, c.view, r, &rest)
+	result.Possible = rest.Total
+	return append(best, found...), err
+}
+
+// rank finds the best matches, best first, counts all, and fills facets in.
+func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, result *Result) ([]key, error) {
+	after, err := parseToken(r.After, r.Query.Sort)
+	if err != nil {
+		return nil, err
 	}
-	for {
-		if total%1024 == 0 && ctx.Err() != nil {
-			return nil, 0, ctx.Err()
+	best := &top{limit: max(r.Limit, 0), after: after, possible: plan.possible}
+	scores := make([]int32, columns.BlockSize)
+	var facets *counter
+	if r.Facets {
+		facets = newCounter()
+	}
+	for _, b := range view.Blocks {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		d, err := matches.Next(sc)
-		if err != nil {
-			return nil, 0, err
+		var found, live columns.Bits
+		live.OrAtLeast(b.Flags(), 1)
+		if plan.root == nil {
+			found = live
+		} else {
+			plan.root.match(b, &found)
+			found.And(&live)
 		}
-		if d == nil {
-			slices.SortFunc(best, better)
-			return best, total, nil
+		n := found.Count()
+		if n == 0 {
+			continue
 		}
-		total++
-		full := len(best) == limit
-		if limit > 0 && (!full || d.Score >= best[0].score) {
-			c := candidate{score: d.Score}
-			if c.id, err = reader.ExternalID(d.IndexInternalID); err != nil {
-				return nil, 0, err
+		result.Total += uint64(n)
+		if facets != nil {
+			facets.add(b, &found)
+		}
+		if best.limit == 0 {
+			continue
+		}
+		if r.Query.Sort == query.ByRelevance && plan.root != nil {
+			clear(scores)
+			plan.root.score(b, &found, scores)
+		}
+		best.add(b, &found, r.Query.Sort, scores)
+	}
+	if facets != nil {
+		if result.Facets, err = facets.facets(view); err != nil {
+			return nil, err
+		}
+	}
+	return best.sorted(), nil
+}
+
+// key orders matches: the likely ones before those that are only possible, the
+// greater numbers first, and of equals the smaller photo.
+type key struct {
+	major, minor uint64
+	photo        storage.PhotoID
+	slot         columns.Slot
+	relevance    float64
+	possible     bool // and no more than that
+}
+
+func (k key) compare(other key) int {
+	switch {
+	case k.possible != other.possible:
+		return ahead(other.possible)
+	case k.major != other.major:
+		return ahead(k.major > other.major)
+	case k.minor != other.minor:
+		return ahead(k.minor > other.minor)
+	default:
+		return bytes.Compare(k.photo[:], other.photo[:])
+	}
+}
+
+func ahead(yes bool) int {
+	if yes {
+		return -1
+	}
+	return 1
+}
+
+// ordered maps signed numbers to unsigned ones in the same order.
+func ordered(x int64) uint64 { return uint64(x) ^ 1<<63 }
+
+// top keeps the best matches behind a place.
+type top struct {
+	limit    int
+	after    *key // nil: from the first on
+	possible bool // what all keys are
+	keys     []key
+}
+
+// Top is a heap with the worst on top.
+func (t *top) Len() int           { return len(t.keys) }
+func (t *top) Less(i, j int) bool { return t.keys[i].compare(t.keys[j]) > 0 }
+func (t *top) Swap(i, j int)      { t.keys[i], t.keys[j] = t.keys[j], t.keys[i] }
+func (t *top) Push(x any)         { t.keys = append(t.keys, x.(key)) }
+func (t *top) Pop() any {
+	last := len(t.keys) - 1
+	k := t.keys[last]
+	t.keys = t.keys[:last]
+	return k
+}
+
+// add takes the matches of a block.
+func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores []int32) {
+	taken, names, photos := b.Taken(), b.SortNames(), b.Photos()
+	found.Each(func(place int) {
+		k := key{possible: t.possible}
+		switch sort {
+		case query.ByDate:
+			k.major = ordered(taken[place])
+		case query.ByOldest:
+			k.major = ordered(-max(taken[place], math.MinInt64+1))
+			if taken[place] == columns.NoTime {
+				k.major = 0 // those without a date come last in both orders
 			}
-			switch {
-			case !full:
-				heap.Push(&best, c)
-			case better(c, best[0]) < 0:
-				best[0] = c
-				heap.Fix(&best, 0)
-			}
+		case query.ByName:
+			k.major, k.minor = ^names[place][0], ^names[place][1]
+		default:
+			k.major, k.minor = ordered(int64(scores[place])), ordered(taken[place])
 		}
-		sc.DocumentMatchPool.Put(d)
+		full := len(t.keys) == t.limit
+		if full && k.major < t.keys[0].major {
+			return
+		}
+		k.photo = photos[place]
+		if t.after != nil && k.compare(*t.after) <= 0 || full && k.compare(t.keys[0]) > 0 {
+			return
+		}
+		k.slot = columns.Slot(b.Number*columns.BlockSize + place)
+		k.relevance = float64(scores[place]) / nat
+		if full {
+			t.keys[0] = k
+			heap.Fix(t, 0)
+		} else {
+			heap.Push(t, k)
+		}
+	})
+}
+
+func (t *top) sorted() []key {
+	slices.SortFunc(t.keys, key.compare)
+	return t.keys
+}
+
+// token is a place in the results, opaque to clients: what comes behind it is
+// the same while photos come and go.
+type token struct {
+	Sort     query.Sort      `json:"sort"`
+	Possible bool            `json:"possible"`
+	Major    uint64          `json:"major"`
+	Minor    uint64          `json:"minor"`
+	Photo    storage.PhotoID `json:"photo"`
+}
+
+func (k key) token(sort query.Sort) string {
+	data, _ := json.Marshal(token{sort, k.possible, k.major, k.minor, k.photo})
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+func parseToken(text string, sort query.Sort) (*key, error) {
+	if text == "" {
+		return nil, nil
 	}
+	var t token
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(data, &t)
+	}
+	if err != nil || t.Sort != sort || t.Photo == (storage.PhotoID{}) {
+		return nil, &UseError{"the place in the results is not of this search: start again without it"}
+	}
+	return &key{possible: t.Possible, major: t.Major, minor: t.Minor, photo: t.Photo}, nil
 }

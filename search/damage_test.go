@@ -126,7 +126,7 @@ func searchAll(t *testing.T, dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Search(t.Context(), query.Word{Text: "dog"}, 10_000)
+	_, err = s.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 10_000})
 	return errors.Join(err, s.Close())
 }
 
@@ -171,7 +171,7 @@ func TestWhileAnIndexIsBuiltAgainSearchesAnswerFromWhatIsThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = ix.Close() }()
-			if _, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); !errors.Is(err, ErrBuilding) {
+			if _, err := ix.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 1}); !errors.Is(err, ErrBuilding) {
 				t.Errorf("before it is begun: %v, want ErrBuilding", err)
 			}
 			ctx, stop := context.WithCancel(t.Context())
@@ -184,7 +184,7 @@ func TestWhileAnIndexIsBuiltAgainSearchesAnswerFromWhatIsThere(t *testing.T) {
 					return err
 				}
 				defer func() { _ = other.Close() }()
-				result, err := other.Search(t.Context(), query.Word{Text: "dog"}, 1)
+				result, err := other.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 1})
 				if err != nil {
 					return err
 				}
@@ -199,7 +199,7 @@ func TestWhileAnIndexIsBuiltAgainSearchesAnswerFromWhatIsThere(t *testing.T) {
 				t.Errorf("meanwhile %d were found", found)
 			}
 			expect(t, ix, feed)
-			if result, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); err != nil || result.Building != nil {
+			if result, err := ix.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 1}); err != nil || result.Building != nil {
 				t.Errorf("at the end %+v, %v", result.Building, err)
 			}
 			stop()
@@ -232,7 +232,7 @@ func TestABuildingThatFailsLeavesNothingBehind(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(dir, "gen-*")); len(left) != 0 || err != nil {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
-	if _, err := ix.Search(t.Context(), query.Word{Text: "dog"}, 1); !errors.Is(err, ErrBuilding) {
+	if _, err := ix.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 1}); !errors.Is(err, ErrBuilding) {
 		t.Errorf("then a search says %v", err)
 	}
 	feed.before = nil
@@ -305,7 +305,7 @@ func TestDamageThatASearchMeetsHasTheIndexBuiltAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Search(t.Context(), query.Word{Text: "dog"}, 10_000); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 10_000}); !errors.Is(err, ErrDamaged) {
 		t.Fatalf("Search() = %v, want ErrDamaged", err)
 	}
 	if err := s.Close(); err != nil {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
+
+	"shoebox/search/columns"
 )
 
 // documents returns the first limit photos behind one (none: the beginning) in
@@ -48,7 +51,7 @@ func (g *generation) readDocuments(ctx context.Context, after string, limit int)
 				return nil, ctx.Err()
 			}
 			after = id
-			hit, there, err := stored(reader, id)
+			hit, there, err := g.checked(reader, id)
 			if err != nil {
 				return nil, err
 			}
@@ -92,25 +95,70 @@ func idsAfter(reader index.IndexReader, after string, limit int) (ids []string, 
 
 // stored reads what is stored of a photo, if it is there.
 func stored(reader index.IndexReader, id string) (hit Hit, there bool, err error) {
+	hit, _, there, err = storedPlace(reader, id)
+	return hit, there, err
+}
+
+// storedPlace reads what is stored of a photo, with fieldPlace.
+func storedPlace(reader index.IndexReader, id string) (hit Hit, place []byte, there bool, err error) {
 	doc, err := reader.Document(id)
 	if err != nil || doc == nil {
-		return Hit{}, false, err
+		return Hit{}, nil, false, err
 	}
 	err = fmt.Errorf("photo %s has no data", id)
 	doc.VisitFields(func(f index.Field) {
-		if f.Name() == fieldHit {
+		switch f.Name() {
+		case fieldHit:
 			err = json.Unmarshal(f.Value(), &hit)
+		case fieldPlace:
+			place = f.Value()
 		}
 	})
 	hit.Photo = id
-	return hit, true, err
+	return hit, place, true, err
+}
+
+// checked reads what is stored of a photo. Where its columns do not hold what
+// was written, Seen says so, which is nothing that NewHit makes.
+func (g *generation) checked(reader index.IndexReader, id string) (Hit, bool, error) {
+	hit, place, there, err := storedPlace(reader, id)
+	if err != nil || !there {
+		return hit, there, err
+	}
+	const slotSize = 5
+	if len(place) != slotSize+4 {
+		return hit, there, fmt.Errorf("photo %s has no place in the columns", id)
+	}
+	slot, _ := parseSlot(place[:slotSize])
+	block, i := g.columns.View().At(slot)
+	if block == nil || block.Checksum(i) != binary.BigEndian.Uint32(place[slotSize:]) {
+		hit.Seen = "differs from what was written"
+	}
+	return hit, there, nil
 }
 
 // remove drops photos that storage does not know.
 func (g *generation) remove(photos []string) error {
+	p, err := g.openPostings()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }()
 	batch := g.index.NewBatch()
+	var left []columns.Slot
 	for _, id := range photos {
 		batch.Delete(id)
+		slot, there, err := p.find(id)
+		if err != nil {
+			return err
+		}
+		if there {
+			left = append(left, slot)
+		}
+	}
+	writer := g.columns.Writer()
+	if err := errors.Join(writer.Remove(left), writer.Sync()); err != nil {
+		return err
 	}
 	return g.write(batch)
 }
@@ -156,9 +204,7 @@ func (r *reader) Documents(ctx context.Context, after string, limit int) ([]Hit,
 // Documents implements Searcher.
 func (r *remote) Documents(ctx context.Context, after string, limit int) (hits []Hit, err error) {
 	err = r.ask(ctx, request{Op: "documents", After: after, Limit: limit}, func(reply response) {
-		for _, h := range reply.Hits {
-			hits = append(hits, h.Hit)
-		}
+		hits = reply.Documents
 	}, func(s Searcher) error {
 		hits, err = s.Documents(ctx, after, limit)
 		return err

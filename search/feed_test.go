@@ -20,6 +20,11 @@ type fakeFeed struct {
 	reads   int
 	// before is called before each read; its error is the read's.
 	before func() error
+	// root is the folder by which the photos' files are found; empty: each by
+	// its own.
+	root string
+	// vocabularies are those of the photos' models.
+	vocabularies map[string]storage.Vocabulary
 }
 
 type feedEntry struct {
@@ -41,7 +46,13 @@ func (f *fakeFeed) put(p storage.Photo, paths ...string) {
 	}
 	f.changed++
 	f.latest[p.ID] = f.changed
-	f.entries = append(f.entries, feedEntry{f.changed, storage.Change{Photo: p, Paths: paths}})
+	change := storage.Change{Photo: p, Paths: paths}
+	for range paths {
+		if f.root != "" {
+			change.Roots = append(change.Roots, f.root)
+		}
+	}
+	f.entries = append(f.entries, feedEntry{f.changed, change})
 }
 
 // index is where the first entry changed at or after a transaction stands.
@@ -84,4 +95,12 @@ func (f *fakeFeed) Changes(ctx context.Context, after storage.Cursor, limit int)
 		result.Next.XID, result.Next.Photo = e.changed, e.Photo.ID
 	}
 	return result, ctx.Err()
+}
+
+func (f *fakeFeed) Vocabulary(_ context.Context, model string) (storage.Vocabulary, error) {
+	v, ok := f.vocabularies[model]
+	if !ok {
+		return v, storage.ErrUnknownModel
+	}
+	return v, nil
 }

@@ -13,12 +13,11 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	index "github.com/blevesearch/bleve_index_api"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	"shoebox/search/columns"
 	"shoebox/storage"
 )
 
@@ -26,17 +25,22 @@ import (
 var (
 	keyFingerprint = []byte("shoebox fingerprint") // of the language
 	keyCursor      = []byte("shoebox cursor")      // JSON; none: the beginning
+	keyColumns     = []byte("shoebox columns")     // JSON, columns.State; none: none
 )
 
 // boltTimeout is how long to wait for a program that is not ours and has the
 // index open. Without it Bleve waits forever.
 const boltTimeout = time.Second
 
-// generation is an open Bleve index.
+// generation is an open Bleve index with its columns.
 type generation struct {
-	path     string
-	index    bleve.Index
-	language *language
+	path         string
+	index        bleve.Index
+	columns      *columns.Columns
+	language     *language
+	synonyms     *synonyms
+	vocabularies sync.Map // model -> *vocabulary
+	slots        slotCache
 	// panicked gets what killed one of Bleve's background goroutines; from
 	// then on a batch may wait for ever.
 	panicked chan error
@@ -66,12 +70,19 @@ func newGeneration(path string) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{path: path, language: language, panicked: make(chan error, 1)}
+	// path is DATA/search/gen-N.
+	synonyms, err := newSynonyms(filepath.Join(filepath.Dir(filepath.Dir(path)), "synonyms.txt"))
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{path: path, language: language, synonyms: synonyms, panicked: make(chan error, 1)}
 	panics.Store(g.store(), g.panicked)
 	return g, nil
 }
 
 func (g *generation) store() string { return filepath.Join(g.path, "store") }
+
+func (g *generation) columnsDir() string { return filepath.Join(g.path, "columns") }
 
 func bleveConfig(readOnly bool) map[string]any {
 	return map[string]any{
@@ -96,10 +107,38 @@ func createGeneration(path string) (g *generation, err error) {
 	}
 	batch := g.index.NewBatch()
 	batch.SetInternal(keyFingerprint, []byte(fingerprint))
-	if err := g.write(batch); err != nil {
+	err = g.write(batch)
+	if err == nil {
+		err = g.openColumns(false)
+	}
+	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
+}
+
+// openColumns opens the columns as the last commit left them.
+func (g *generation) openColumns(readOnly bool) error {
+	var state columns.State
+	data, err := g.index.GetInternal(keyColumns)
+	if err == nil && data != nil {
+		err = json.Unmarshal(data, &state)
+	}
+	if err != nil {
+		return damaged(g.path, err)
+	}
+	g.columns, err = columns.Open(g.columnsDir(), state, readOnly)
+	for _, kind := range []columns.Kind{columns.Cameras, columns.Lenses, columns.Folders} {
+		// Whoever adds names needs those that are there: one that is not would
+		// be begun anew.
+		if err == nil && !readOnly {
+			_, err = g.columns.View().Names(kind)
+		}
+	}
+	if errors.Is(err, columns.ErrDamaged) {
+		return damaged(g.path, err)
+	}
+	return err
 }
 
 // openGeneration opens the index at path. ErrDamaged and ErrOutdated mean that
@@ -124,16 +163,42 @@ func openGeneration(path string, readOnly bool) (g *generation, err error) {
 	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
-	if readOnly {
-		return g, nil
+	if !readOnly {
+		if err := g.index.Close(); err != nil {
+			return nil, err
+		}
+		if g.index, err = bleve.OpenUsing(path, bleveConfig(false)); err != nil {
+			return nil, damaged(path, err)
+		}
 	}
-	if err := g.index.Close(); err != nil {
-		return nil, err
+	err = g.openColumns(readOnly)
+	if err == nil {
+		err = g.checkCounts()
 	}
-	if g.index, err = bleve.OpenUsing(path, bleveConfig(false)); err != nil {
-		return nil, damaged(path, err)
+	if err != nil {
+		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
+}
+
+// checkCounts makes sure that texts and columns are of the same photos. A
+// writer that was killed may have taken photos out of the columns only.
+func (g *generation) checkCounts() error {
+	documents, err := g.index.DocCount()
+	if err != nil {
+		return err
+	}
+	photos, slots := 0, 0
+	for _, b := range g.columns.View().Blocks {
+		var live columns.Bits
+		live.OrAtLeast(b.Flags(), 1)
+		photos += live.Count()
+		slots += b.Slots
+	}
+	if documents < uint64(photos) || documents > uint64(slots) {
+		return damaged(g.path, fmt.Sprintf("%d photos in the texts, %d in the columns", documents, photos))
+	}
+	return nil
 }
 
 // checkNewest makes sure that Bleve opened the newest snapshot. Where that one
@@ -224,10 +289,14 @@ func (g *generation) checkForm() error {
 
 func (g *generation) close() error {
 	panics.Delete(g.store())
-	if g.dead {
-		return nil // would wait for the batch that never ends
+	var err error
+	if g.columns != nil {
+		err = g.columns.Close()
 	}
-	return g.index.Close()
+	if g.dead {
+		return err // closing Bleve would wait for the batch that never ends
+	}
+	return errors.Join(err, g.index.Close())
 }
 
 func (g *generation) cursor() (c storage.Cursor, err error) {
@@ -250,30 +319,6 @@ func (g *generation) info() (Info, error) {
 	return Info{Photos: photos, Cursor: cursor}, err
 }
 
-// apply makes the changes and the cursor behind them durable, all or nothing.
-func (g *generation) apply(changes storage.Changes) error {
-	batch := g.index.NewBatch()
-	for _, c := range changes.Items {
-		if len(c.Paths) == 0 {
-			batch.Delete(c.Photo.ID.String())
-			continue
-		}
-		doc, err := g.language.document(c)
-		if err != nil {
-			return err
-		}
-		if err := batch.IndexAdvanced(doc); err != nil {
-			return err
-		}
-	}
-	cursor, err := json.Marshal(changes.Next)
-	if err != nil {
-		return err
-	}
-	batch.SetInternal(keyCursor, cursor)
-	return g.write(batch)
-}
-
 // write waits until the batch is on disk.
 func (g *generation) write(batch *bleve.Batch) error {
 	done := make(chan error, 1)
@@ -292,24 +337,4 @@ func (g *generation) write(batch *bleve.Batch) error {
 		g.dead = true
 		return damaged(g.path, cause)
 	}
-}
-
-func (l *language) document(c storage.Change) (*document.Document, error) {
-	hit, err := json.Marshal(NewHit(c))
-	if err != nil {
-		return nil, fmt.Errorf("photo %s: %w", c.Photo.ID, err)
-	}
-	const text, word = index.IndexField | index.IncludeTermVectors, index.IndexField | index.SkipFreqNorm
-	doc := document.NewDocument(c.Photo.ID.String())
-	doc.AddField(document.NewTextFieldCustom(fieldHit, nil, hit, index.StoreField, nil))
-	doc.AddField(document.NewTextFieldCustom(fieldCaption, nil, []byte(c.Photo.Text), text, l.caption))
-	if camera := c.Photo.Camera; camera != "" {
-		doc.AddField(document.NewTextFieldCustom(fieldCamera, nil, []byte(camera), text, l.camera))
-	}
-	if t := c.Photo.Taken; !t.IsZero() {
-		for field, layout := range map[string]string{fieldYear: "2006", fieldMonth: "2006-01", fieldDay: "2006-01-02"} {
-			doc.AddField(document.NewTextFieldCustom(field, nil, []byte(t.Clock.Format(layout)), word, l.keyword))
-		}
-	}
-	return doc, nil
 }

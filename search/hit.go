@@ -3,6 +3,8 @@ package search
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"math"
 	"strings"
 	"unicode/utf8"
@@ -33,10 +35,27 @@ type Hit struct {
 	Height  int      `json:"height"`
 	Photo   string   `json:"photo"` // hexadecimal SHA-256 of the content
 
-	// Relevance orders the hits of one query; it says nothing by itself.
-	Relevance float64 `json:"-"`
-	// Marks are the words of Caption that the query asked for, in order.
-	Marks []Span `json:"-"`
+	Edited      bool     `json:"edited,omitempty"` // a person wrote the caption
+	Others      []string `json:"others,omitempty"` // captions that the model did not choose
+	Title       string   `json:"title,omitempty"`  // what people wrote into the file
+	Description string   `json:"description,omitempty"`
+	Keywords    []string `json:"keywords,omitempty"`
+	People      []string `json:"people,omitempty"`
+	Rating      int      `json:"rating,omitempty"` // 1 to 5 stars
+	// Seen names what the model saw in the picture, by a checksum.
+	Seen string `json:"seen,omitempty"`
+
+	// What a search says of the photo, and Documents does not.
+
+	// Why says by what the photo was found, such as "caption" or "looks like:
+	// dog, snow".
+	Why []string `json:"why,omitempty"`
+	// Possible photos only may show what is wanted.
+	Possible bool `json:"possible,omitempty"`
+	// Relevance orders the hits of one query, in nats; Marks are the words of
+	// Caption that the query asked for, in order.
+	Relevance float64 `json:"relevance,omitempty"`
+	Marks     []Span  `json:"marks,omitempty"`
 }
 
 // Span is a part of a text, in bytes: text[Start:End].
@@ -51,6 +70,14 @@ func NewHit(c storage.Change) Hit {
 	hit := Hit{
 		Paths: c.Paths, Caption: p.Text, Unsure: p.Unsure, TakenAt: p.Taken.String(),
 		Camera: p.Camera, Width: p.Width, Height: p.Height, Photo: p.ID.String(),
+		Edited: p.Edited, Title: p.Title, Description: p.Description, Keywords: p.Keywords, People: p.People,
+		Rating: p.Rating,
+	}
+	for _, other := range p.Seen.Others {
+		hit.Others = append(hit.Others, other.Text)
+	}
+	if p.Seen.Words != nil {
+		hit.Seen = fmt.Sprintf("%s %08x", p.Seen.Model[:min(len(p.Seen.Model), 8)], crc32.ChecksumIEEE(p.Seen.Words))
 	}
 	// What JSON cannot hold (NaN from a crafted file) must not stop the feed.
 	if isFinite(p.Score) {

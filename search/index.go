@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"shoebox/search/query"
 )
 
 // Index is an index that this process holds: it alone projects into it, and
@@ -168,24 +166,24 @@ func (ix *Index) sweep() error {
 }
 
 // Search implements Searcher.
-func (ix *Index) Search(ctx context.Context, q query.Node, limit int) (Result, error) {
+func (ix *Index) Search(ctx context.Context, r Request) (Result, error) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	if ix.live != nil {
-		return searchOrMark(ctx, ix.dir, ix.live, q, limit)
+		return searchOrMark(ctx, ix.dir, ix.live, r)
 	}
 	if ix.next == nil {
 		return Result{}, ix.isBuilding()
 	}
-	result, err := ix.next.search(ctx, q, limit)
+	result, err := ix.next.search(ctx, r)
 	result.Building = &Building{Photos: ix.built.Load()}
 	return result, err
 }
 
 // searchOrMark searches a generation and has it built again by the next
 // Project if it turns out to be damaged.
-func searchOrMark(ctx context.Context, dir string, g *generation, q query.Node, limit int) (Result, error) {
-	result, err := g.search(ctx, q, limit)
+func searchOrMark(ctx context.Context, dir string, g *generation, r Request) (Result, error) {
+	result, err := g.search(ctx, r)
 	if errors.Is(err, ErrDamaged) {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, damagedMark), []byte(err.Error()), 0o600))
 	}

@@ -1,247 +1,149 @@
 package search
 
 import (
-	"context"
-	"fmt"
-	"time"
+	"math"
 
-	"github.com/blevesearch/bleve/v2/mapping"
-	"github.com/blevesearch/bleve/v2/search"
-	blevequery "github.com/blevesearch/bleve/v2/search/query"
-	"github.com/blevesearch/bleve/v2/search/searcher"
-	index "github.com/blevesearch/bleve_index_api"
-
+	"shoebox/search/columns"
 	"shoebox/search/query"
 )
 
-// match is a query in the index's terms. It is a Bleve query of its own,
-// because Bleve's boolean query drops a required part that no photo matches
-// when something is left out beside it, and lets filters change the ranking.
-type match struct {
-	words   []blevequery.Query // all must match, and rank
-	filters []blevequery.Query // all must match
-	without []blevequery.Query // none may match
-	// marks are runs of stems to mark in captions.
-	marks [][]string
+// matcher finds photos in a block of the columns. Slots without a photo may be
+// among them: the search drops those.
+type matcher interface {
+	// match sets the bits of the photos that match.
+	match(b *columns.Block, into *columns.Bits)
+	// score adds the evidence for the photos whose bits are set, in sixteenths
+	// of a nat, to into, which has BlockSize places.
+	score(b *columns.Block, of *columns.Bits, into []int32)
 }
 
-// compile gives a query its meaning. Stop words among the words are not
-// required, because captions choose theirs freely ("on the snow"), unless
-// there is nothing else to look for in captions.
-func (l *language) compile(n query.Node) (*match, error) {
-	nodes := []query.Node{n}
-	if and, ok := n.(query.And); ok {
-		nodes = and.Nodes
-	}
-	onlyStopWords := true
-	for _, n := range nodes {
-		switch n := n.(type) {
-		case query.Phrase:
-			onlyStopWords = false
-		case query.Word:
-			onlyStopWords = onlyStopWords && l.isStopWord(n.Text)
-		}
-	}
-	m := &match{}
-	for _, n := range nodes {
-		if word, ok := n.(query.Word); ok && !onlyStopWords && l.isStopWord(word.Text) {
+// every matches what all of its parts match, and adds up their evidence.
+type every []matcher
+
+func (m every) match(b *columns.Block, into *columns.Bits) {
+	for i, part := range m {
+		if i == 0 {
+			part.match(b, into)
 			continue
 		}
-		if err := l.add(m, n); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-func (l *language) add(m *match, n query.Node) error {
-	not, without := n.(query.Not)
-	if without {
-		n = not.Node
-	}
-	q, stems, err := l.leaf(n)
-	switch {
-	case err != nil:
-		return err
-	case without:
-		m.without = append(m.without, q)
-	case stems == nil:
-		m.filters = append(m.filters, q)
-	default:
-		m.words = append(m.words, q)
-		m.marks = append(m.marks, stems)
-	}
-	return nil
-}
-
-// leaf compiles a node without parts; stems are those it finds in captions.
-func (l *language) leaf(n query.Node) (q blevequery.Query, stems []string, err error) {
-	switch n := n.(type) {
-	case query.Word:
-		stems = terms(l.caption, n.Text)
-		q, err = consecutive(fieldCaption, stems, n)
-	case query.Phrase:
-		stems = terms(l.caption, n.Text)
-		q, err = consecutive(fieldCaption, stems, n)
-	case query.Camera:
-		q, err = consecutive(fieldCamera, terms(l.camera, n.Text), n)
-	case query.Taken:
-		q = taken(n)
-	default:
-		err = fmt.Errorf("search cannot look for %s", n)
-	}
-	return q, stems, err
-}
-
-// consecutive matches terms that stand beside each other.
-func consecutive(field string, terms []string, n query.Node) (blevequery.Query, error) {
-	switch len(terms) {
-	case 0:
-		return nil, fmt.Errorf("%s holds nothing that can be searched for", n)
-	case 1:
-		return term(field, terms[0]), nil
-	default:
-		return blevequery.NewPhraseQuery(terms, field), nil
+		var bits columns.Bits
+		part.match(b, &bits)
+		into.And(&bits)
 	}
 }
 
-func term(field, text string) blevequery.Query {
-	q := blevequery.NewTermQuery(text)
-	q.SetField(field)
-	return q
+func (m every) score(b *columns.Block, of *columns.Bits, into []int32) {
+	for _, part := range m {
+		part.score(b, of, into)
+	}
 }
 
-// taken matches a span of days by whole years, months and days, so that any
-// span takes fewer than a hundred terms.
-func taken(span query.Taken) blevequery.Query {
-	var parts []blevequery.Query
-	day, last := span.From.First(), span.To.Last()
-	if span.From.IsZero() {
-		day = time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC)
+// sum matches what any of its parts matches, and adds up the evidence of all:
+// the more of it a photo shows, the better.
+type sum []matcher
+
+func (m sum) match(b *columns.Block, into *columns.Bits) { either(m).match(b, into) }
+
+func (m sum) score(b *columns.Block, of *columns.Bits, into []int32) { every(m).score(b, of, into) }
+
+// either matches what any of its parts matches, by the best evidence.
+type either []matcher
+
+func (m either) match(b *columns.Block, into *columns.Bits) {
+	for _, part := range m {
+		var bits columns.Bits
+		part.match(b, &bits)
+		into.Or(&bits)
 	}
-	if span.To.IsZero() {
-		last = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
-	}
-	for !day.After(last) {
-		switch {
-		case day.YearDay() == 1 && !day.AddDate(1, 0, -1).After(last):
-			years := last.AddDate(0, 0, 1).Year() - day.Year()
-			parts = append(parts, yearsFrom(day.Year(), years))
-			day = day.AddDate(years, 0, 0)
-		case day.Day() == 1 && !day.AddDate(0, 1, -1).After(last):
-			parts = append(parts, term(fieldMonth, day.Format("2006-01")))
-			day = day.AddDate(0, 1, 0)
-		default:
-			parts = append(parts, term(fieldDay, day.Format("2006-01-02")))
-			day = day.AddDate(0, 0, 1)
-		}
-	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	return blevequery.NewDisjunctionQuery(parts)
 }
 
-func yearsFrom(first, count int) blevequery.Query {
-	format := func(year int) string { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).Format("2006") }
-	if count == 1 {
-		return term(fieldYear, format(first))
-	}
-	inclusive := true
-	q := blevequery.NewTermRangeInclusiveQuery(format(first), format(first+count-1), &inclusive, &inclusive)
-	q.SetField(fieldYear)
-	return q
-}
-
-// Searcher implements Bleve's Query.
-func (m *match) Searcher(ctx context.Context, r index.IndexReader, im mapping.IndexMapping, ranked search.SearcherOptions) (search.Searcher, error) {
-	unranked := ranked
-	unranked.Score = "none"
-	var open []search.Searcher
-	openAll := func(queries []blevequery.Query, options search.SearcherOptions) ([]search.Searcher, error) {
-		from := len(open)
-		for _, q := range queries {
-			s, err := q.Searcher(ctx, r, im, options)
-			if err != nil {
-				return nil, err
+func (m either) score(b *columns.Block, of *columns.Bits, into []int32) {
+	best := make([]int32, columns.BlockSize)
+	for i, part := range m {
+		scores := make([]int32, columns.BlockSize)
+		part.score(b, of, scores)
+		of.Each(func(place int) {
+			if i == 0 || scores[place] > best[place] {
+				best[place] = scores[place]
 			}
-			open = append(open, s)
-		}
-		return open[from:len(open):len(open)], nil
+		})
 	}
-	result, err := func() (search.Searcher, error) {
-		without, err := openAll(m.without, unranked)
-		if err != nil {
-			return nil, err
-		}
-		words, err := openAll(m.words, ranked)
-		if err != nil {
-			return nil, err
-		}
-		filters, err := openAll(m.filters, unranked)
-		if err != nil {
-			return nil, err
-		}
-		return combine(ctx, r, append(words, filters...), without, ranked, unranked)
-	}()
-	if err != nil {
-		for _, s := range open {
-			_ = s.Close()
-		}
-	}
-	return result, err
+	of.Each(func(place int) { into[place] += best[place] })
 }
 
-func combine(ctx context.Context, r index.IndexReader, required, without []search.Searcher, ranked, unranked search.SearcherOptions) (search.Searcher, error) {
-	var all search.Searcher
-	var err error
-	switch len(required) {
-	case 0:
-		all, err = searcher.NewMatchAllSearcher(ctx, r, 1, unranked)
-	case 1:
-		all = required[0]
-	default:
-		all, err = searcher.NewConjunctionSearcher(ctx, r, required, ranked)
-	}
-	if err != nil || len(without) == 0 {
-		return all, err
-	}
-	none, err := searcher.NewDisjunctionSearcher(ctx, r, without, 0, unranked)
-	if err != nil {
-		return nil, err
-	}
-	return searcher.NewBooleanSearcher(ctx, r, all, nil, none, ranked)
+// not matches what its part does not, and is no evidence for anything.
+type not struct{ part matcher }
+
+func (m not) match(b *columns.Block, into *columns.Bits) {
+	var bits columns.Bits
+	m.part.match(b, &bits)
+	into.OrAtLeast(b.Flags(), 1)
+	into.AndNot(&bits)
 }
 
-// find marks the runs of stems in a caption. Overlapping marks become one.
-func (m *match) find(l *language, caption string) []Span {
-	tokens := l.caption.Analyze([]byte(caption))
-	var spans []Span
-	for i := range tokens {
-		for _, stems := range m.marks {
-			if i+len(stems) > len(tokens) {
+func (not) score(*columns.Block, *columns.Bits, []int32) {}
+
+// filter matches photos by a column of facts and is no evidence.
+type filter func(b *columns.Block, into *columns.Bits)
+
+func (f filter) match(b *columns.Block, into *columns.Bits) { f(b, into) }
+
+func (filter) score(*columns.Block, *columns.Bits, []int32) {}
+
+// within filters by the values of a column.
+func within[T any](column func(*columns.Block) []T, holds func(T) bool) matcher {
+	return filter(func(b *columns.Block, into *columns.Bits) {
+		for place, value := range column(b) {
+			if holds(value) {
+				into.Set(place)
+			}
+		}
+	})
+}
+
+// box filters by a part of the globe.
+func box(q query.Box) matcher {
+	south, north := scaled(q.South), scaled(q.North)
+	west, east := scaled(q.West), scaled(q.East)
+	return filter(func(b *columns.Block, into *columns.Bits) {
+		flags, lats, lons := b.Flags(), b.Lats(), b.Lons()
+		for place, lat := range lats {
+			if lat < south || lat > north || flags[place]&columns.HasPlace == 0 {
 				continue
 			}
-			run := tokens[i : i+len(stems)]
-			for j, stem := range stems {
-				if string(run[j].Term) != stem {
-					run = nil
-					break
-				}
-			}
-			if run != nil {
-				spans = merge(spans, Span{run[0].Start, run[len(run)-1].End})
+			lon := lons[place]
+			if west <= east && lon >= west && lon <= east || west > east && (lon >= west || lon <= east) {
+				into.Set(place)
 			}
 		}
-	}
-	return spans
+	})
 }
 
-// merge adds a span that does not begin before the last one.
-func merge(spans []Span, next Span) []Span {
-	if n := len(spans); n > 0 && next.Start < spans[n-1].End {
-		spans[n-1].End = max(spans[n-1].End, next.End)
-		return spans
-	}
-	return append(spans, next)
+func scaled(degrees float64) int32 { return int32(math.Round(degrees * columns.PlaceScale)) }
+
+// earthRadius is the mean radius in metres (IUGG).
+const earthRadius = 6_371_008.8
+
+// near filters by the distance along the surface of a sphere (haversine).
+func near(q query.Near) matcher {
+	radians := func(degrees float64) float64 { return degrees * math.Pi / 180 }
+	lat, lon := radians(q.Lat), radians(q.Lon)
+	// What is too far north or south needs no more than a comparison.
+	reach := q.Radius / earthRadius * 180 / math.Pi
+	south, north := scaled(max(q.Lat-reach, -90)), scaled(min(q.Lat+reach, 90))
+	most := math.Sin(min(q.Radius/(2*earthRadius), math.Pi/2))
+	return filter(func(b *columns.Block, into *columns.Bits) {
+		flags, lats, lons := b.Flags(), b.Lats(), b.Lons()
+		for place, at := range lats {
+			if at < south || at > north || flags[place]&columns.HasPlace == 0 {
+				continue
+			}
+			otherLat := radians(float64(at) / columns.PlaceScale)
+			otherLon := radians(float64(lons[place]) / columns.PlaceScale)
+			a, o := math.Sin((otherLat-lat)/2), math.Sin((otherLon-lon)/2)
+			if a*a+math.Cos(lat)*math.Cos(otherLat)*o*o <= most*most {
+				into.Set(place)
+			}
+		}
+	})
 }

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"shoebox/search/query"
 )
 
 // Open opens the index in dir for searching: through the process that holds
@@ -71,8 +69,8 @@ func openReader(dir string) (*reader, error) {
 	return &reader{dir, lock, g}, nil
 }
 
-func (r *reader) Search(ctx context.Context, q query.Node, limit int) (Result, error) {
-	return searchOrMark(ctx, r.dir, r.g, q, limit)
+func (r *reader) Search(ctx context.Context, request Request) (Result, error) {
+	return searchOrMark(ctx, r.dir, r.g, request)
 }
 
 func (r *reader) Info(context.Context) (Info, error) { return r.g.info() }
@@ -89,15 +87,15 @@ type remote struct {
 	other Searcher // nil while the client is good
 }
 
-func (r *remote) Search(ctx context.Context, q query.Node, limit int) (result Result, err error) {
-	err = r.ask(ctx, request{Op: "search", Query: q.String(), Limit: limit}, func(reply response) {
-		result.Total, result.Building = reply.Total, reply.Building
-		for _, h := range reply.Hits {
-			h.Hit.Relevance, h.Hit.Marks = h.Relevance, h.Marks
-			result.Hits = append(result.Hits, h.Hit)
+func (r *remote) Search(ctx context.Context, search Request) (result Result, err error) {
+	question := request{Op: "search", Query: search.Query.String(), Similar: search.Similar, TextOnly: search.TextOnly,
+		Limit: search.Limit, After: search.After, Facets: search.Facets}
+	err = r.ask(ctx, question, func(reply response) {
+		if reply.Result != nil {
+			result = *reply.Result
 		}
 	}, func(s Searcher) error {
-		result, err = s.Search(ctx, q, limit)
+		result, err = s.Search(ctx, search)
 		return err
 	})
 	return result, err
@@ -209,6 +207,8 @@ func (c *client) call(ctx context.Context, question request) (response, error) {
 			return response{}, gone(err)
 		}
 		switch {
+		case reply.Error != nil && reply.Error.Kind == wireUseError:
+			return response{}, &UseError{reply.Error.Text}
 		case reply.Error != nil:
 			return response{}, &remoteError{text: reply.Error.Text, is: wireErrors[reply.Error.Kind]}
 		case !reply.Working:

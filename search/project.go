@@ -57,6 +57,9 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 		}
 		n, err = follow(ctx, feed, next, &ix.built)
 		if err == nil {
+			err = next.columns.Writer().Sync()
+		}
+		if err == nil {
 			err = ix.replaceLive(next)
 		}
 		if err == nil {
@@ -88,7 +91,7 @@ func follow(ctx context.Context, feed Feed, g *generation, done *atomic.Int64) (
 			return n, errRestart
 		}
 		if changes.Next != cursor {
-			if err := g.apply(changes); err != nil {
+			if err := g.apply(ctx, feed, changes, done == nil); err != nil {
 				return n, err
 			}
 		}

@@ -28,39 +28,41 @@ type (
 		PID      int `json:"pid"`
 	}
 	request struct {
-		Op     string   `json:"op"` // "search", "info", "documents", "project", "rebuild" or "remove"
-		Query  string   `json:"query,omitempty"`
-		After  string   `json:"after,omitempty"`
-		Limit  int      `json:"limit,omitempty"`
+		Op string `json:"op"` // "search", "info", "documents", "project", "rebuild" or "remove"
+		// Of a search (Request), and the first two of documents.
+		Limit    int    `json:"limit,omitempty"`
+		After    string `json:"after,omitempty"`
+		Query    string `json:"query,omitempty"`
+		Similar  bool   `json:"similar,omitempty"`
+		TextOnly bool   `json:"text_only,omitempty"`
+		Facets   bool   `json:"facets,omitempty"`
+
 		Photos []string `json:"photos,omitempty"`
 	}
 	response struct {
 		Working   bool       `json:"working,omitempty"`
 		Built     int64      `json:"built,omitempty"` // so far, while an index is built
-		Building  *Building  `json:"building,omitempty"`
 		Error     *wireError `json:"error,omitempty"`
-		Total     uint64     `json:"total,omitempty"`
-		Hits      []wireHit  `json:"hits,omitempty"`
+		Result    *Result    `json:"result,omitempty"`
+		Documents []Hit      `json:"documents,omitempty"`
 		Info      *Info      `json:"info,omitempty"`
 		Projected int        `json:"projected,omitempty"`
 	}
-	wireHit struct {
-		Hit       Hit     `json:"hit"`
-		Relevance float64 `json:"relevance"`
-		Marks     []Span  `json:"marks,omitempty"`
-	}
 	wireError struct {
-		Kind string `json:"kind,omitempty"` // one of wireErrors
+		Kind string `json:"kind,omitempty"` // wireUseError or one of wireErrors
 		Text string `json:"text"`
 	}
 )
 
-const protocol = 1
+const protocol = 2
 
 // wireErrors are the errors that clients tell apart.
 var wireErrors = map[string]error{
 	"damaged": ErrDamaged, "outdated": ErrOutdated, "building": ErrBuilding, "locked": ErrLocked,
 }
+
+// wireUseError is the kind of a UseError.
+const wireUseError = "use"
 
 // stillWorking is how often a client hears that its projection goes on.
 const stillWorking = time.Second
@@ -200,19 +202,11 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 	searching := context.WithoutCancel(ctx)
 	switch r.Op {
 	case "search":
-		q, err := query.Parse(r.Query)
+		result, err := ix.answerSearch(searching, r)
 		if err != nil {
 			return failure(err)
 		}
-		result, err := ix.Search(searching, q, r.Limit)
-		if err != nil {
-			return failure(err)
-		}
-		reply := response{Total: result.Total, Building: result.Building}
-		for _, hit := range result.Hits {
-			reply.Hits = append(reply.Hits, wireHit{hit, hit.Relevance, hit.Marks})
-		}
-		return reply
+		return response{Result: &result}
 	case "info":
 		info, err := ix.Info(searching)
 		if err != nil {
@@ -224,11 +218,7 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 		if err != nil {
 			return failure(err)
 		}
-		reply := response{}
-		for _, hit := range hits {
-			reply.Hits = append(reply.Hits, wireHit{Hit: hit})
-		}
-		return reply
+		return response{Documents: hits}
 	case "project":
 		return respondWhenDone(working, func() (int, error) { return ix.Project(ctx, feed) })
 	case "rebuild":
@@ -238,6 +228,15 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 	default:
 		return failure(fmt.Errorf("this version of shoebox cannot %q", r.Op))
 	}
+}
+
+// answerSearch searches for what a client asks.
+func (ix *Index) answerSearch(ctx context.Context, r request) (Result, error) {
+	q, err := query.Parse(r.Query)
+	if err != nil {
+		return Result{}, err
+	}
+	return ix.Search(ctx, Request{Query: q, Similar: r.Similar, TextOnly: r.TextOnly, Limit: r.Limit, After: r.After, Facets: r.Facets})
 }
 
 func respondWhenDone(working func(), work func() (int, error)) response {
@@ -250,6 +249,10 @@ func respondWhenDone(working func(), work func() (int, error)) response {
 
 func failure(err error) response {
 	e := &wireError{Text: err.Error()}
+	var use *UseError
+	if errors.As(err, &use) {
+		e.Kind = wireUseError
+	}
 	for kind, sentinel := range wireErrors {
 		if errors.Is(err, sentinel) {
 			e.Kind = kind

@@ -50,7 +50,7 @@ func TestTheSocketAnswersLikeTheIndex(t *testing.T) {
 			t.Errorf("%s: the index finds\n%+v, the socket\n%+v", text, here, there)
 		}
 	}
-	if _, err := s.Search(t.Context(), query.Word{Text: "…"}, 1); err == nil {
+	if _, err := s.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "…"}}, Limit: 1}); err == nil {
 		t.Error("a query without terms finds something")
 	}
 	if got := find(t, s, "dog", 1).Total; got != 8 {
@@ -109,7 +109,7 @@ func TestErrorsKeepTheirKindOverTheSocket(t *testing.T) {
 		ix.live = live
 		ix.mu.Unlock()
 	}()
-	if _, err := s.Search(t.Context(), query.Word{Text: "dog"}, 1); !errors.Is(err, ErrBuilding) {
+	if _, err := s.Search(t.Context(), Request{Query: query.Query{Root: query.Word{Text: "dog"}}, Limit: 1}); !errors.Is(err, ErrBuilding) {
 		t.Errorf("Search() = %v, want ErrBuilding", err)
 	}
 	if _, err := s.client.call(t.Context(), request{Op: "sing"}); err == nil || !strings.Contains(err.Error(), `"sing"`) {

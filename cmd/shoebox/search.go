@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,58 +16,119 @@ import (
 	"shoebox/search/query"
 )
 
+// searchFlags are what `search` may be told besides the query.
+type searchFlags struct {
+	asJSON, nul, open           bool
+	similar, textOnly, facets   bool
+	limit                       int
+	after, saveAs, exportFolder string
+}
+
 func newSearch(s *settings) *cobra.Command {
-	var asJSON bool
-	var limit int
+	var f searchFlags
 	cmd := &cobra.Command{
 		Use:   "search QUERY...",
 		Short: "Find photos by words",
-		Long: `search prints the photos whose captions hold every word of the query, the best
-first. Words are stemmed: "dogs" finds "dog".
+		Long: `search prints the photos that the query describes, the best first: by what
+people wrote, by their captions, and by what their pictures look like.
 
   shoebox search two dogs
-  shoebox search '"brown dog" -snow'
-  shoebox search 'beach taken:2019-05..2020-02 camera:canon'`,
+  shoebox search '"brown dog" -snow'             a phrase, and what to leave out
+  shoebox search '(beach OR lake) taken:2019-05..2020-02 camera:canon'
+  shoebox search 'snow* brige~ folder:holiday sort:date'
+  shoebox search near:48.85,2.35,10km iso:'>800' has:title by:me
+  shoebox search --save best 'sunset sea'        then: shoebox search @best
+
+Words are joined by AND and stemmed: "dogs" finds "dog". Fields: taken, camera,
+lens, folder, name, near, box, iso, f, exposure, focal, width, height, has, by,
+sort.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if limit < 1 {
-				return &usageError{fmt.Errorf("--limit %d: want 1 or more", limit)}
+			if f.limit < 1 {
+				return &usageError{fmt.Errorf("--limit %d: want 1 or more", f.limit)}
 			}
-			parsed, err := query.Parse(strings.Join(args, " "))
+			result, err := f.search(cmd.Context(), s, strings.Join(args, " "))
 			if err != nil {
 				return describeQuery(err)
 			}
-			index, err := search.Open(cmd.Context(), indexDir(s))
-			if err != nil {
-				return err
-			}
-			defer index.Close()
-			result, err := index.Search(cmd.Context(), parsed, limit)
-			if err != nil {
-				return err
-			}
-			return printResult(cmd.OutOrStdout(), cmd.ErrOrStderr(), result, asJSON)
+			return f.show(s, cmd.OutOrStdout(), cmd.ErrOrStderr(), result)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many photos to print")
+	flags := cmd.Flags()
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
+	flags.IntVar(&f.limit, "limit", 20, "how many photos to print")
+	flags.StringVar(&f.after, "after", "", "print those behind this place, which the search before named")
+	flags.BoolVar(&f.similar, "similar", false, "take the query as a description: any of its words, the more the better")
+	flags.BoolVar(&f.textOnly, "text-only", false, "look only at what is written, not at what pictures look like")
+	flags.BoolVar(&f.facets, "facets", false, "print how many photos there are of each year, camera and folder instead")
+	flags.StringVar(&f.saveAs, "save", "", "save the query under a `NAME`, for search @NAME")
+	flags.BoolVarP(&f.nul, "print0", "0", false, "print only paths, each ended by a zero byte, for xargs -0")
+	flags.BoolVar(&f.open, "open", false, "show the photos in the file manager")
+	flags.StringVar(&f.exportFolder, "export", "", "link the photos into a new or empty `DIR`")
+	cmd.MarkFlagsMutuallyExclusive("json", "print0", "open", "export")
+	cmd.MarkFlagsMutuallyExclusive("facets", "print0", "open", "export")
+	cmd.MarkFlagsMutuallyExclusive("similar", "save")
 	return cmd
 }
+
+// search asks the index.
+func (f *searchFlags) search(ctx context.Context, s *settings, text string) (search.Result, error) {
+	parse := query.Parse
+	if f.similar {
+		parse = query.Similar
+	}
+	q, err := parse(text)
+	if err != nil {
+		return search.Result{}, err
+	}
+	albums := albumsOf(s)
+	expanded, err := query.Expand(q, albums.Load)
+	if err != nil {
+		return search.Result{}, &usageError{err}
+	}
+	index, err := search.Open(ctx, indexDir(s))
+	if err != nil {
+		return search.Result{}, err
+	}
+	defer index.Close()
+	request := search.Request{
+		Query: expanded, Similar: f.similar, TextOnly: f.textOnly,
+		Limit: f.limit, After: f.after, Facets: f.facets,
+	}
+	result, err := index.Search(ctx, request)
+	if err == nil && f.saveAs != "" {
+		err = albums.Save(f.saveAs, q)
+	}
+	return result, err
+}
+
+// albumsOf are the saved queries of a data folder.
+func albumsOf(s *settings) search.Albums { return search.Albums{Dir: filepath.Join(s.data, "albums")} }
 
 // keepNegations lets `search dog -snow` be typed without quotes: a space in
 // front makes -snow a word for the flag parser, and is nothing to the query.
 func keepNegations(root *cobra.Command, args []string) []string {
-	if cmd, _, err := root.Find(args); err != nil || cmd.Name() != "search" {
+	cmd, _, err := root.Find(args)
+	if err != nil || cmd.Name() != "search" {
 		return args
 	}
 	kept := slices.Clone(args)
 	for i, arg := range kept {
-		isValue := i > 0 && (args[i-1] == "--limit" || args[i-1] == "--data")
-		if len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && arg != "-h" && !isValue {
+		if len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && arg != "-h" && arg != "-0" && !isFlagValue(cmd, args, i) {
 			kept[i] = " " + arg
 		}
 	}
 	return kept
+}
+
+// isFlagValue reports whether an argument is the value of the flag before it.
+func isFlagValue(cmd *cobra.Command, args []string, i int) bool {
+	if i == 0 || !strings.HasPrefix(args[i-1], "--") {
+		return false
+	}
+	name := strings.TrimPrefix(args[i-1], "--")
+	flag := cmp.Or(cmd.Flags().Lookup(name), cmd.InheritedFlags().Lookup(name))
+	return flag != nil && flag.Value.Type() != "bool"
 }
 
 // describeQuery marks the place of an error in a query.
@@ -73,60 +137,67 @@ func describeQuery(err error) error {
 	if errors.As(err, &e) {
 		return &usageError{fmt.Errorf("%w\n%s", err, e.Mark())}
 	}
+	var use *search.UseError
+	if errors.As(err, &use) {
+		return &usageError{err}
+	}
 	return err
 }
 
-func printResult(out, notes io.Writer, result search.Result, asJSON bool) error {
-	bold := isTerminal(out)
-	for _, hit := range result.Hits {
-		var err error
-		if asJSON {
-			err = printJSON(out, hit)
-		} else {
-			err = printHit(out, hit, bold)
+// show prints a result, and notes about it.
+func (f *searchFlags) show(s *settings, out, notes io.Writer, result search.Result) error {
+	var err error
+	switch {
+	case f.facets && f.asJSON:
+		err = printJSON(out, result.Facets)
+	case f.facets:
+		err = printFacets(out, result.Facets)
+	case f.nul:
+		for _, hit := range result.Hits {
+			_, err = fmt.Fprintf(out, "%s\x00", hit.Paths[0])
 		}
-		if err != nil {
-			return err
-		}
+	case f.open:
+		err = openPhotos(filepath.Join(s.data, "results"), result.Hits)
+	case f.exportFolder != "":
+		err = linkPhotos(f.exportFolder, result.Hits)
+	default:
+		err = printHits(out, result.Hits, f.asJSON)
+	}
+	if err != nil {
+		return err
 	}
 	if b := result.Building; b != nil {
 		fmt.Fprintf(notes, "the search index is being built again, %d photos so far: there may be more later\n", b.Photos)
 	}
-	switch {
-	case result.Total == 0:
-		fmt.Fprintln(notes, "no photo matches")
-	case result.Total > uint64(len(result.Hits)):
-		fmt.Fprintf(notes, "%d more; --limit shows them\n", result.Total-uint64(len(result.Hits)))
+	if result.Total == 0 {
+		printNearest(notes, result)
+	}
+	if shown := uint64(len(result.Hits)); !f.facets && f.after == "" && result.Total > shown {
+		fmt.Fprintf(notes, "%d more; --limit shows them, or --after %s\n", result.Total-shown, result.Next)
+	} else if result.Next != "" && !f.facets {
+		fmt.Fprintf(notes, "go on with --after %s\n", result.Next)
+	}
+	if f.saveAs != "" {
+		fmt.Fprintf(notes, "saved: shoebox search @%s\n", f.saveAs)
 	}
 	return nil
 }
 
-// printHit prints a photo in two lines: where it is, and what it shows.
-func printHit(out io.Writer, hit search.Hit, bold bool) error {
-	details := hit.Caption
-	if bold {
-		details = mark(hit.Caption, hit.Marks)
+// printNearest says that nothing was found, and what would be.
+func printNearest(notes io.Writer, result search.Result) {
+	if result.Possible > 0 {
+		fmt.Fprintln(notes, "no photo surely matches; these are less likely")
+	} else {
+		fmt.Fprintln(notes, "no photo matches")
 	}
-	if hit.Unsure {
-		details += " (unsure)"
+	for _, n := range result.Nearest {
+		if n.Instead != "" {
+			fmt.Fprintf(notes, "no photo has %q: did you mean %q? shoebox search %s  (%d photos)\n", n.Missing, n.Instead, shellQuoted(n.Query), n.Total)
+		} else {
+			fmt.Fprintf(notes, "without one of the words: shoebox search %s  (%d photos)\n", shellQuoted(n.Query), n.Total)
+		}
 	}
-	if date, _, ok := strings.Cut(hit.TakenAt, "T"); ok {
-		details += "  " + date
-	}
-	if n := len(hit.Paths) - 1; n > 0 {
-		details += fmt.Sprintf("  (%d more with this content)", n)
-	}
-	_, err := fmt.Fprintf(out, "%s\n    %s\n", printable(hit.Paths[0]), details)
-	return err
 }
 
-// mark makes the matched words bold (ECMA-48, SGR 1).
-func mark(text string, spans []search.Span) string {
-	var b strings.Builder
-	at := 0
-	for _, s := range spans {
-		b.WriteString(text[at:s.Start] + "\x1b[1m" + text[s.Start:s.End] + "\x1b[0m")
-		at = s.End
-	}
-	return b.String() + text[at:]
-}
+// shellQuoted is a text as a shell takes it for one word.
+func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

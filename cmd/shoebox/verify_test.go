@@ -25,6 +25,10 @@ func (f falseFeed) Changes(_ context.Context, after storage.Cursor, _ int) (stor
 	return storage.Changes{Items: f, Next: next}, nil
 }
 
+func (f falseFeed) Vocabulary(context.Context, string) (storage.Vocabulary, error) {
+	return storage.Vocabulary{}, storage.ErrUnknownModel
+}
+
 // mislead makes search wrong in each of the ways it can be: of three photos,
 // the first has gone, the second has another caption and the third another
 // path; and there is one that nobody knows.

@@ -1,0 +1,85 @@
+package columns
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Bits has a bit for each slot of a block.
+type Bits [BlockSize / 64]uint64
+
+// Set sets the bit of a place.
+func (b *Bits) Set(place int) { b[place/64] |= 1 << (place % 64) }
+
+// Count is how many bits are set.
+func (b *Bits) Count() (n int) {
+	for _, word := range b {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// And keeps the bits that are set in other too.
+func (b *Bits) And(other *Bits) {
+	for i := range b {
+		b[i] &= other[i]
+	}
+}
+
+// AndNot drops the bits that are set in other.
+func (b *Bits) AndNot(other *Bits) {
+	for i := range b {
+		b[i] &^= other[i]
+	}
+}
+
+// Or adds the bits of other.
+func (b *Bits) Or(other *Bits) {
+	for i := range b {
+		b[i] |= other[i]
+	}
+}
+
+// IsEmpty reports whether no bit is set.
+func (b *Bits) IsEmpty() bool {
+	for _, word := range b {
+		if word != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Each calls visit for the place of each bit that is set, in order.
+func (b *Bits) Each(visit func(place int)) {
+	for i, word := range b {
+		for ; word != 0; word &= word - 1 {
+			visit(i*64 + bits.TrailingZeros64(word))
+		}
+	}
+}
+
+// OrAtLeast sets the bits of the places whose byte in a column is at least
+// least. It compares eight bytes at a time.
+func (b *Bits) OrAtLeast(column []byte, least byte) {
+	const high, low = 0x8080808080808080, 0x0101010101010101
+	// Bytes are compared without their highest bit, which then decides.
+	rest := uint64(least&0x7f) * low
+	for place := 0; place+8 <= len(column); place += 8 {
+		eight := binary.LittleEndian.Uint64(column[place:])
+		enough := (eight | high) - rest // its highest bit: the other seven are at least rest
+		if least >= 0x80 {
+			enough &= eight
+		} else {
+			enough |= eight
+		}
+		// The highest bits of eight bytes become the bits of one.
+		gathered := (enough & high >> 7) * 0x0102040810204080 >> 56
+		b[place/64] |= gathered << (place % 64)
+	}
+	for place := len(column) &^ 7; place < len(column); place++ {
+		if column[place] >= least {
+			b.Set(place)
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	blevequery "github.com/blevesearch/bleve/v2/search/query"
+	index "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+	"github.com/blevesearch/vellum"
+
+	"shoebox/search/columns"
+)
+
+// postings reads which photos hold a term from Bleve's segments, as slots of
+// the columns. It goes around Bleve's searchers, which score every photo, and
+// around its iterators over all segments, which read in background goroutines
+// and would take the process along where a segment is damaged.
+type postings struct {
+	snapshot *scorch.IndexSnapshot
+	slots    *slotCache
+	bases    []uint64 // of each segment, the number of its first document
+}
+
+// openPostings reads what the index holds now, whatever is written meanwhile.
+func (g *generation) openPostings() (*postings, error) {
+	store, err := g.index.Advanced()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := store.Reader()
+	if err != nil {
+		return nil, err
+	}
+	snapshot, ok := reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return nil, errors.Join(errors.New("not an index of this kind"), reader.Close())
+	}
+	p := &postings{snapshot: snapshot, slots: &g.slots}
+	base := uint64(0)
+	for _, s := range snapshot.Segments() {
+		p.bases = append(p.bases, base)
+		base += s.Segment().Count()
+	}
+	return p, nil
+}
+
+func (p *postings) Close() error { return p.snapshot.Close() }
+
+// each calls visit for every photo whose field holds a term.
+func (p *postings) each(field, term string, visit func(columns.Slot)) error {
+	for _, s := range p.snapshot.Segments() {
+		documents, err := list(s, field, term)
+		if err != nil {
+			return err
+		}
+		if documents.Count() == 0 {
+			continue
+		}
+		slotOf, err := p.slots.of(s, documents.Count())
+		if err != nil {
+			return err
+		}
+		found := documents.Iterator(false, false, false, nil)
+		if fast, ok := found.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
+			if err := eachOf(fast.ActualBitmap(), slotOf, visit); err != nil {
+				return err
+			}
+			continue
+		}
+		for {
+			posting, err := found.Next()
+			if err != nil {
+				return err
+			}
+			if posting == nil {
+				break
+			}
+			slot, err := slotOf(posting.Number())
+			if err != nil {
+				return err
+			}
+			visit(slot)
+		}
+	}
+	return nil
+}
+
+func eachOf(documents *roaring.Bitmap, slotOf func(uint64) (columns.Slot, error), visit func(columns.Slot)) error {
+	numbers := make([]uint32, 1024)
+	for all := documents.ManyIterator(); ; {
+		n := all.NextMany(numbers)
+		if n == 0 {
+			return nil
+		}
+		for _, number := range numbers[:n] {
+			slot, err := slotOf(uint64(number))
+			if err != nil {
+				return err
+			}
+			visit(slot)
+		}
+	}
+}
+
+// list is where in a segment a term is, without what was deleted.
+func list(s *scorch.SegmentSnapshot, field, term string) (segment.PostingsList, error) {
+	dictionary, err := s.Segment().Dictionary(field)
+	if err != nil {
+		return nil, err
+	}
+	return dictionary.PostingsList([]byte(term), s.Deleted(), nil)
+}
+
+// count is how many photos hold a term in a field.
+func (p *postings) count(field, term string) (n uint64, err error) {
+	for _, s := range p.snapshot.Segments() {
+		documents, err := list(s, field, term)
+		if err != nil {
+			return 0, err
+		}
+		n += documents.Count()
+	}
+	return n, nil
+}
+
+// terms calls visit for the terms of a field that begin with a prefix and that
+// an automaton accepts (nil: all), segment by segment, so that one may come
+// several times.
+func (p *postings) terms(field, prefix string, accepted vellum.Automaton, visit func(term string) error) error {
+	var end []byte // the first term behind those with the prefix; nil: none is
+	for i := len(prefix) - 1; i >= 0 && end == nil; i-- {
+		if prefix[i] < 0xff {
+			end = append([]byte(prefix[:i]), prefix[i]+1)
+		}
+	}
+	for _, s := range p.snapshot.Segments() {
+		dictionary, err := s.Segment().Dictionary(field)
+		if err != nil {
+			return err
+		}
+		for all := dictionary.AutomatonIterator(accepted, []byte(prefix), end); ; {
+			entry, err := all.Next()
+			if err != nil {
+				return err
+			}
+			if entry == nil {
+				break
+			}
+			if err := visit(entry.Term); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// holdingPairs are the documents, by their numbers in the snapshot, that hold
+// every two of some terms that follow each other.
+func (p *postings) holdingPairs(field string, terms []string) (*roaring64.Bitmap, error) {
+	all := roaring64.New()
+	for i, s := range p.snapshot.Segments() {
+		var found *roaring.Bitmap
+		for j := range len(terms) - 1 {
+			documents, err := list(s, field, terms[j]+pairSeparator+terms[j+1])
+			if err != nil {
+				return nil, err
+			}
+			bitmap, err := bitmapOf(documents)
+			if err != nil {
+				return nil, err
+			}
+			if found == nil {
+				found = bitmap
+			} else {
+				found.And(bitmap)
+			}
+		}
+		for numbers := found.Iterator(); numbers.HasNext(); {
+			all.Add(p.bases[i] + uint64(numbers.Next()))
+		}
+	}
+	return all, nil
+}
+
+// bitmapOf is a copy of a list of documents.
+func bitmapOf(documents segment.PostingsList) (*roaring.Bitmap, error) {
+	found := documents.Iterator(false, false, false, nil)
+	if fast, ok := found.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
+		return fast.ActualBitmap().Clone(), nil
+	}
+	bitmap := roaring.New()
+	for {
+		posting, err := found.Next()
+		if err != nil || posting == nil {
+			return bitmap, err
+		}
+		bitmap.Add(uint32(posting.Number()))
+	}
+}
+
+// phrase calls visit for every photo in whose field the terms stand beside
+// each other. Where candidates are known, no others are looked at.
+func (p *postings) phrase(ctx context.Context, m mapping.IndexMapping, field string, terms []string, candidates *roaring64.Bitmap, visit func(columns.Slot)) (err error) {
+	if len(terms) == 1 {
+		return p.each(field, terms[0], visit)
+	}
+	if candidates != nil && candidates.IsEmpty() {
+		return nil
+	}
+	matches, err := blevequery.NewPhraseQuery(terms, field).Searcher(ctx, p.snapshot, m, search.SearcherOptions{Score: "none"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, matches.Close()) }()
+	sc := &search.SearchContext{
+		DocumentMatchPool: search.NewDocumentMatchPool(matches.DocumentMatchPoolSize()+1, 0),
+		IndexReader:       p.snapshot,
+	}
+	next := func() (*search.DocumentMatch, error) { return matches.Next(sc) }
+	if candidates != nil {
+		rest := candidates.Iterator()
+		next = func() (*search.DocumentMatch, error) { return nextOf(rest, matches, sc) }
+	}
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		d, err := next()
+		if err != nil || d == nil {
+			return err
+		}
+		slot, err := p.slotOf(d.IndexInternalID)
+		if err != nil {
+			return err
+		}
+		visit(slot)
+		sc.DocumentMatchPool.Put(d)
+	}
+}
+
+// nextOf is the next match among candidates: each side skips what the other
+// does not have.
+func nextOf(candidates roaring64.IntPeekable64, matches search.Searcher, sc *search.SearchContext) (*search.DocumentMatch, error) {
+	for candidates.HasNext() {
+		want := candidates.PeekNext()
+		d, err := matches.Advance(sc, index.NewIndexInternalID(nil, want))
+		if err != nil || d == nil {
+			return nil, err
+		}
+		got := d.IndexInternalID.Value()
+		candidates.AdvanceIfNeeded(got)
+		if candidates.HasNext() && candidates.PeekNext() == got {
+			candidates.Next()
+			return d, nil
+		}
+		sc.DocumentMatchPool.Put(d)
+	}
+	return nil, nil
+}
+
+// slotOf is where the document of an internal ID lies.
+func (p *postings) slotOf(id index.IndexInternalID) (columns.Slot, error) {
+	number := id.Value()
+	i := len(p.bases) - 1
+	for number < p.bases[i] {
+		i--
+	}
+	slotOf, err := p.slots.of(p.snapshot.Segments()[i], 1)
+	if err != nil {
+		return 0, err
+	}
+	return slotOf(number - p.bases[i])
+}
+
+// find is where a photo lies; false: the index does not hold it.
+func (p *postings) find(id string) (columns.Slot, bool, error) {
+	internal, err := p.snapshot.InternalID(id)
+	if err != nil || internal == nil {
+		return 0, false, err
+	}
+	slot, err := p.slotOf(internal)
+	return slot, err == nil, err
+}
+
+// slotCache knows the slots of segments, which never change. Reading all of a
+// segment pays when a good part of it is asked for.
+type slotCache struct {
+	mu       sync.Mutex
+	segments map[uint64]*segmentSlots
+}
+
+type segmentSlots struct {
+	all   []columns.Slot // nil: not read yet
+	asked uint64         // how many were read one by one
+}
+
+// of returns the function that tells the slots of a segment's documents, of
+// which about n will be asked for. It is for one goroutine.
+func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint64) (columns.Slot, error), error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.segments == nil {
+		c.segments = make(map[uint64]*segmentSlots)
+	}
+	known := c.segments[s.Id()]
+	if known == nil {
+		known = &segmentSlots{}
+		c.segments[s.Id()] = known
+	}
+	values, ok := s.Segment().(segment.DocValueVisitable)
+	if !ok {
+		return nil, errors.New("not an index of this kind")
+	}
+	var state segment.DocVisitState
+	read := func(document uint64) (slot columns.Slot, err error) {
+		found := false
+		state, err = values.VisitDocValues(document, []string{fieldSlot}, func(_ string, term []byte) {
+			slot, found = parseSlot(term)
+		}, state)
+		if err == nil && !found {
+			err = errors.New("a document has no slot")
+		}
+		return slot, err
+	}
+	known.asked += n
+	const cheap = 16 // a single slot costs as much as so many in a row
+	if known.all == nil && known.asked*cheap < s.Segment().Count() {
+		return read, nil
+	}
+	if known.all == nil {
+		all := make([]columns.Slot, s.Segment().Count())
+		for i := range all {
+			slot, err := read(uint64(i))
+			if err != nil {
+				return nil, err
+			}
+			all[i] = slot
+		}
+		known.all = all
+	}
+	all := known.all
+	return func(document uint64) (columns.Slot, error) {
+		if document >= uint64(len(all)) {
+			return 0, errors.New("a posting lies outside of its segment")
+		}
+		return all[document], nil
+	}, nil
+}
+
+// appendSlot writes a slot as a term, in 7 bits a byte: Bleve uses the byte 0xff
+// between the values of a document.
+func appendSlot(to []byte, slot columns.Slot) []byte {
+	for shift := 28; shift >= 0; shift -= 7 {
+		to = append(to, byte(slot>>shift)&0x7f)
+	}
+	return to
+}
+
+// parseSlot reads what appendSlot writes.
+func parseSlot(term []byte) (slot columns.Slot, ok bool) {
+	for _, seven := range term {
+		slot = slot<<7 | columns.Slot(seven)
+	}
+	return slot, len(term) == 5
+}
+
+// keepOnly forgets segments that are not in a snapshot any more.
+func (c *slotCache) keepOnly(snapshot *scorch.IndexSnapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	live := make(map[uint64]bool)
+	for _, s := range snapshot.Segments() {
+		live[s.Id()] = true
+	}
+	for id := range c.segments {
+		if !live[id] {
+			delete(c.segments, id)
+		}
+	}
+}

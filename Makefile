@@ -15,7 +15,7 @@ LINT_VERSION := v2.6.2
 LINT    := $(BUILD)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build index test test-go test-train lint clean
+.PHONY: help build index test test-go test-train crashtest bench-search lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,12 +41,25 @@ test-go: build
 	@go test -race -v -timeout 20m ./... 2>&1 | tee $(BUILD)/go-test.log | grep -vE '^(=== (RUN|PAUSE|CONT|NAME)|\s*--- PASS|PASS$$)'; \
 		exit $${PIPESTATUS[0]}
 
+crashtest: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
+crashtest: build ## kill it 520 times at random moments and compare (half an hour)
+	bin/shoebox setup
+	go test ./crashtest -v -count 1 -timeout 3h -kills 260 -workers 2
+	go test ./crashtest -v -count 1 -timeout 3h -kills 260 -workers 4
+
 test-train: $(VENV)/done
 	@mkdir -p $(BUILD)
 	@$(PYTHON) -m pytest -v train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
 
+# Needs ../shared; about 5 GB of disk below TMPDIR for a million photos.
+bench-search: N ?= 1000000
+bench-search: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
+bench-search: build ## measure search over N made-up photos (default: a million), beside Postgres
+	@bin/shoebox setup
+	@go run ./cmd/benchsearch -n $(N)
+
 lint: $(VENV)/done $(LINT)
-	@unformatted=$$(gofmt -l captioner cmd flickr30k indexer migrations search storage); \
+	@unformatted=$$(gofmt -l captioner cmd crashtest flickr30k indexer migrations search storage); \
 		test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(LINT) run ./...
 	$(VENV)/bin/ruff check train .ci testdata captioner

@@ -39,6 +39,7 @@ const (
 	fieldPlain  = "plain"  // the words of all of these, unstemmed
 	fieldName   = "name"   // file names, whole and in words, in lower case
 	fieldFolder = "folder" // words of the folders but the first, with positions
+	fieldShot   = "shot"   // of a raw file (columns.Shot)
 	fieldSlot   = "slot"   // where in the columns (appendSlot)
 	fieldHit    = "hit"    // the Hit as JSON; stored, not searched
 	fieldPlace  = "place"  // the slot and a checksum of its record; stored

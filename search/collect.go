@@ -67,6 +67,9 @@ func (g *generation) collect(ctx context.Context, r Request) (result Result, err
 		if err != nil {
 			return Result{}, err
 		}
+		if err := c.addRaw(&hit, k.slot); err != nil {
+			return Result{}, err
+		}
 		hit.Relevance, hit.Possible = k.relevance, k.possible
 		c.explain(&hit, k.slot)
 		result.Hits = append(result.Hits, hit)
@@ -97,6 +100,30 @@ func (c *compiler) rankPossible(best []key, likely *plan, r Request, result *Res
 	return append(best, found...), err
 }
 
+// addRaw adds the raw files beside a photo's to its paths: one shot is shown
+// once.
+func (c *compiler) addRaw(hit *Hit, slot columns.Slot) error {
+	if c.view.Paired() == nil {
+		return nil
+	}
+	block, place := c.view.At(slot)
+	if block == nil || block.Flags()[place]&columns.Raw != 0 {
+		return nil
+	}
+	var beside []storage.PhotoID
+	err := c.postings.each(fieldShot, shotTerm(block.Shots()[place]), func(slot columns.Slot) {
+		if b, i := c.view.At(slot); b != nil && b.Flags()[i]&columns.Raw != 0 {
+			beside = append(beside, b.Photos()[i])
+		}
+	})
+	for _, photo := range beside {
+		raw, _, loading := stored(c.postings.snapshot, photo.String())
+		hit.Paths = append(hit.Paths, raw.Paths...)
+		err = errors.Join(err, loading)
+	}
+	return err
+}
+
 // rank finds the best matches, best first, counts all, and fills facets in.
 func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, result *Result) ([]key, error) {
 	after, err := parseToken(r.After, r.Query.Sort)
@@ -115,6 +142,9 @@ func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, resul
 		}
 		var found, live columns.Bits
 		live.OrAtLeast(b.Flags(), 1)
+		if paired := view.Paired(); paired != nil {
+			live.AndNot(&paired[b.Number])
+		}
 		if plan.root == nil {
 			found = live
 		} else {

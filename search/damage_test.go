@@ -12,15 +12,21 @@ import (
 	"shoebox/search/query"
 )
 
-// indexFile is the largest file of an index that matches a pattern.
-func indexFile(t *testing.T, dir, pattern string) string {
+// indexFiles are the files of an index that match a pattern.
+func indexFiles(t *testing.T, dir, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, currentLink, pattern))
 	if err != nil || len(found) == 0 {
 		t.Fatalf("no %s in the index: %v", pattern, err)
 	}
+	return found
+}
+
+// indexFile is the largest of them.
+func indexFile(t *testing.T, dir, pattern string) string {
+	t.Helper()
 	largest, size := "", int64(-1)
-	for _, path := range found {
+	for _, path := range indexFiles(t, dir, pattern) {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -33,36 +39,30 @@ func indexFile(t *testing.T, dir, pattern string) string {
 }
 
 func TestADamagedIndexIsNoticedAndBuiltAgain(t *testing.T) {
-	cut := func(pattern string, part float64) func(*testing.T, string) {
+	// Of segments all are harmed: the largest may be one that was merged away.
+	each := func(pattern string, harm func(path string, size int64) error) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
-			path := indexFile(t, dir, pattern)
-			info, err := os.Stat(path)
-			if err == nil {
-				err = os.Truncate(path, int64(float64(info.Size())*part))
-			}
-			if err != nil {
-				t.Fatal(err)
+			for _, path := range indexFiles(t, dir, pattern) {
+				info, err := os.Stat(path)
+				if err == nil {
+					err = harm(path, info.Size())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
+	}
+	cut := func(pattern string, part float64) func(*testing.T, string) {
+		return each(pattern, func(path string, size int64) error { return os.Truncate(path, int64(float64(size)*part)) })
 	}
 	overwrite := func(pattern string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			path := indexFile(t, dir, pattern)
-			info, err := os.Stat(path)
-			if err == nil {
-				err = os.WriteFile(path, []byte(strings.Repeat("junk", int(info.Size()/4))), 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		return each(pattern, func(path string, size int64) error {
+			return os.WriteFile(path, []byte(strings.Repeat("junk", int(size/4))), 0o600)
+		})
 	}
 	remove := func(pattern string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			if err := os.RemoveAll(indexFile(t, dir, pattern)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		return each(pattern, func(path string, _ int64) error { return os.RemoveAll(path) })
 	}
 	tests := map[string]func(t *testing.T, dir string){
 		"a segment cut in half":           cut("store/*.zap", 0.5),

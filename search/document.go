@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -41,6 +42,7 @@ func (l *language) record(c storage.Change, v *vocabulary) columns.Record {
 		columns.HasKeywords: len(p.Keywords) > 0,
 		columns.HasPeople:   len(p.People) > 0,
 		columns.HasCaption:  p.Text != "",
+		columns.Raw:         rawFormats[p.Format],
 	} {
 		if holds {
 			r.Flags |= flag
@@ -53,6 +55,11 @@ func (l *language) record(c storage.Change, v *vocabulary) columns.Record {
 		v.fold(r.Words, l.texts(c))
 	}
 	return r
+}
+
+// rawFormats are the formats of sensors' data (storage.Photo.Format).
+var rawFormats = map[string]bool{
+	"arw": true, "cr2": true, "cr3": true, "dng": true, "nef": true, "orf": true, "pef": true, "raf": true, "raw": true, "rw2": true,
 }
 
 func isPlace(l storage.Location) bool {
@@ -180,6 +187,9 @@ func (l *language) document(c storage.Change, r columns.Placed, v *vocabulary) (
 	if kinds := v.likelyKinds(c.Photo.Seen.Classes); kinds != "" {
 		add(fieldKinds, word, l.stem, kinds)
 	}
+	if rawFormats[c.Photo.Format] {
+		add(fieldShot, word, l.keyword, shotTerm(columns.Shot(r.Folder, r.FileName)))
+	}
 	for _, name := range fileNames(c.Paths) {
 		add(fieldName, word, l.keyword, name)
 	}
@@ -192,6 +202,8 @@ func (l *language) document(c storage.Change, r columns.Placed, v *vocabulary) (
 	add(fieldFolder, text, l.plain, more...)
 	return doc, nil
 }
+
+func shotTerm(shot uint64) string { return strconv.FormatUint(shot, 16) }
 
 // fileNames are the names of files, in lower case, whole, without their
 // endings, and their words.

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -179,9 +180,13 @@ func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, er
 		if err != nil {
 			return nil, err
 		}
-		for _, word := range v.forms {
-			if _, again := counts[word]; !again && strings.HasPrefix(word, prefix) && accepts(accepted, word) {
-				counts[word] = 0
+		for _, word := range v.Words {
+			// Of a word that is only seen, about so many show it.
+			shown := uint64(word.Prior * float64(b.Slots))
+			for _, form := range word.Forms {
+				if strings.HasPrefix(form, prefix) && accepts(accepted, form) {
+					counts[form] = max(counts[form], shown)
+				}
 			}
 		}
 	}
@@ -190,13 +195,7 @@ func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, er
 		words = append(words, word)
 	}
 	slices.SortFunc(words, func(a, b string) int {
-		if counts[a] != counts[b] {
-			if counts[a] > counts[b] {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
 	})
 	return words, nil
 }
@@ -238,34 +237,27 @@ func (c *compiler) look(w *wanted, without bool) (matcher, error) {
 }
 
 // columns are those of a block that are evidence for what is wanted. A model
-// tells a word from its synonyms: where it knows the word itself, a synonym
-// counts only where a person wrote it, and as if it were as rare as the word.
-// Where it does not, the synonyms stand for it.
+// tells a word from its synonyms: only where it does not know the word itself,
+// they stand for it.
 func (c *compiler) columns(w *wanted, b *columns.Block, v *vocabulary, without bool) (found []column) {
-	own, knowsIt := v.places[w.own()]
+	_, knowsIt := v.places[w.own()]
 	for _, r := range w.runs {
-		place, known := v.places[r.seen]
-		switch {
-		case !known:
-		case r.kind == synonym && knowsIt:
-			rarer := int32(v.person[own]) - int32(v.person[place])
-			found = append(found, column{evidence: b.Word(place), least: v.person[place], more: rarer})
-		default:
-			found = append(found, column{evidence: b.Word(place), least: c.least(v, place, without)})
+		if place, known := v.places[r.seen]; known && !(knowsIt && r.kind == synonym) {
+			found = append(found, column{b.Word(place), c.least(v, place, without)})
 		}
 	}
 	return found
 }
 
-// say adds what is said in the blocks whose models do not look for a run. Where
-// they do, its columns tell what is said too, but not apart from what is seen:
-// what is to be left out is looked for in the texts of all.
+// say adds what is said. Where a model looks for a run, its columns tell what
+// is said too, but not apart from what is seen: what is to be left out is
+// looked for in the texts of all, and so are synonyms.
 func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) error {
-	unseen := func(i int) bool {
-		_, seen := known[i].places[r.seen]
-		return !seen || without
+	unseen := func(v *vocabulary) bool {
+		_, seen := v.places[r.seen]
+		return !seen || without || r.kind == synonym
 	}
-	if !anyBlock(len(known), unseen) {
+	if !slices.ContainsFunc(known, unseen) {
 		return nil
 	}
 	said := newSaid(c.view)
@@ -281,16 +273,37 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 		}
 	}
 	for i, v := range known {
-		if said.evidence[i] == nil || !unseen(i) {
+		if said.evidence[i] == nil || !unseen(v) {
 			continue
 		}
-		more := int32(0)
-		if own, ok := v.places[w.own()]; ok && r.kind == synonym {
-			more = int32(v.person[own]) - 255 // no more evidence than the word itself
+		// A word is as rare in a block whose model does not know it as another
+		// model says.
+		for _, judge := range append([]*vocabulary{v}, known...) {
+			if own, knowsIt := judge.places[w.own()]; knowsIt {
+				judge.weigh(said.evidence[i], own, r.kind)
+				break
+			}
 		}
-		w.found.blocks[i] = append(w.found.blocks[i], column{evidence: said.evidence[i], least: 1, more: more})
+		w.found.blocks[i] = append(w.found.blocks[i], column{said.evidence[i], 1})
 	}
 	return nil
+}
+
+// weigh turns evidence of texts (saidIn) into that of a picture word. What a
+// model says in place of the word is enough to be found and no more.
+func (v *vocabulary) weigh(evidence []byte, word int, kind runKind) {
+	byModel := v.likely[word]
+	if kind == itself {
+		byModel = min(v.sure[word]+saidByModel, v.person[word]-1)
+	}
+	for place, e := range evidence {
+		switch {
+		case e == saidByPerson:
+			evidence[place] = v.person[word]
+		case e > isKind:
+			evidence[place] = byModel
+		}
+	}
 }
 
 // sayIn adds where a group of fields holds stems beside each other.
@@ -319,15 +332,6 @@ func (c *compiler) sayIn(group textGroup, stems []string, said *said) error {
 	return nil
 }
 
-func anyBlock(n int, is func(i int) bool) bool {
-	for i := range n {
-		if is(i) {
-			return true
-		}
-	}
-	return false
-}
-
 // least is the evidence from which on a photo counts as showing a word.
 func (c *compiler) least(v *vocabulary, word int, without bool) byte {
 	switch {
@@ -342,23 +346,25 @@ func (c *compiler) least(v *vocabulary, word int, without bool) byte {
 
 // isKind is the evidence of a word that no model looks for, where the picture
 // likely shows what it names: 1 nat less than where it is written.
-const isKind = 255 - nat
+const isKind = saidByPerson - nat
 
 // saidIn is the evidence of a word that no model looks for, or of a phrase,
 // where a field holds it.
 var saidIn = map[string]byte{
-	fieldCaption: 255 - saidByModel,
-	fieldOthers:  255 - 2*saidByModel,
-	fieldWritten: 255,
-	fieldNames:   255,
+	fieldCaption: saidByPerson - saidByModel,
+	fieldOthers:  saidByPerson - 2*saidByModel,
+	fieldWritten: saidByPerson,
+	fieldNames:   saidByPerson,
 }
 
-// column is the evidence for a word in a block, of which least counts, with
-// more added.
+// saidByPerson is the evidence of a word that no model looks for, where a
+// person wrote it.
+const saidByPerson = 255
+
+// column is the evidence for a word in a block, of which least counts.
 type column struct {
 	evidence []byte
 	least    byte
-	more     int32
 }
 
 // looker finds photos by the best of some columns of each block.
@@ -382,7 +388,7 @@ func (m *looker) score(b *columns.Block, of *columns.Bits, into []int32) {
 		best := int32(first[place])
 		for _, c := range others {
 			if e := c.evidence[place]; e >= c.least {
-				best = max(best, int32(e)+c.more)
+				best = max(best, int32(e))
 			}
 		}
 		if best > 0 {

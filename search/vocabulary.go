@@ -41,7 +41,6 @@ type vocabulary struct {
 	storage.Vocabulary
 	model   string
 	places  map[string]int // stem -> its place among the words
-	forms   []string       // all that people write for any of them
 	synsets []string       // of the classes
 	// By word: the least evidence with which a picture surely, likely and
 	// possibly shows it, and that of a word that a person wrote.
@@ -55,7 +54,6 @@ func newVocabulary(model string, v storage.Vocabulary) *vocabulary {
 	known := &vocabulary{Vocabulary: v, model: model, places: make(map[string]int, len(v.Words))}
 	for i, word := range v.Words {
 		known.places[word.Stem] = i
-		known.forms = append(known.forms, word.Forms...)
 		known.sure = append(known.sure, v.Evidence(i, sure))
 		known.likely = append(known.likely, v.Evidence(i, likely))
 		known.possible = append(known.possible, v.Evidence(i, possible))
@@ -67,8 +65,8 @@ func newVocabulary(model string, v storage.Vocabulary) *vocabulary {
 	return known
 }
 
-// fold adds what is said about a photo to what is seen in it, in place. What
-// the caption says, the picture likely shows. A person's word has the
+// fold adds what is said about a photo to what is seen in it, in place. What a
+// caption says, the picture likely shows. A person's word has the
 // probability 1 and no more, so that rare words count more than common ones
 // whoever writes them; it always comes before the model's.
 func (v *vocabulary) fold(evidence []byte, t texts) {
@@ -79,8 +77,9 @@ func (v *vocabulary) fold(evidence []byte, t texts) {
 			}
 		}
 	}
-	each(t.others, func(i int) byte { return min(evidence[i], 255-saidByModel) + saidByModel })
-	each(t.caption, func(i int) byte { return min(max(evidence[i], v.likely[i]), 255-saidByModel) + saidByModel })
+	for _, stems := range [][]string{t.others, t.caption} {
+		each(stems, func(i int) byte { return min(max(evidence[i], v.likely[i]), 255-saidByModel) + saidByModel })
+	}
 	for i, most := range v.person {
 		evidence[i] = min(evidence[i], most-1)
 	}

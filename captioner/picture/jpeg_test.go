@@ -210,3 +210,18 @@ func TestWithLibturbojpegFullSizePixelsAreThoseOfTraining(t *testing.T) {
 		t.Errorf("compared %d pictures only", compared)
 	}
 }
+
+// Each scan costs a pass over all blocks, however short it is.
+func TestAFileOfHundredsOfScansIsRefusedBeforeTheyAreDecoded(t *testing.T) {
+	frame := []byte{0xFF, 0xD8, 0xFF, markerSOF2, 0, 11, 8, 0x10, 0, 0x10, 0, 1, 1, 0x11, 0} // 4096x4096, grey
+	scan := append([]byte{0xFF, markerSOS, 0, 8, 1, 1, 0, 0, 0, 0}, bytes.Repeat([]byte{0x55}, 40)...)
+	for scans, want := range map[int]string{400: "", 600: "too-large"} {
+		data := append(bytes.Clone(frame), bytes.Repeat(scan, scans)...)
+		data = append(data, 0xFF, markerEOI)
+		_, err := planJPEG(data, Size{224, 224})
+		var failure *Error
+		if errors.As(err, &failure); (failure == nil) != (want == "") || failure != nil && failure.Code != want {
+			t.Errorf("%d scans: %v", scans, err)
+		}
+	}
+}

@@ -27,13 +27,19 @@ func SidecarsOf(picture string) []string {
 	return []string{picture + sidecarExtension, picture + upper, stem + sidecarExtension, stem + upper}
 }
 
-// WithSidecar lays what a sidecar says over what the picture's own file says.
-// Where the sidecar says nothing, or cannot be read any further, the file
-// counts. The camera's own tags stay as they are.
-func WithSidecar(m storage.Metadata, sidecar []byte) storage.Metadata {
-	said, _ := xmp.Parse(sidecar)
-	setWritten(&m, said.Over(xmp.Properties{
-		Title: m.Title, Description: m.Description, Keywords: m.Keywords, People: m.People, Rating: m.Rating,
-	}))
-	return m
+// MaxSidecarSize is how large a sidecar may be, bytes.
+const MaxSidecarSize = xmp.MaxSize
+
+// ReadSidecar returns what a sidecar says. One that is not whole is an error:
+// a program may be writing it.
+func ReadSidecar(packet []byte) (storage.Sidecar, error) {
+	said, err := xmp.Parse(packet)
+	if err != nil {
+		return storage.Sidecar{}, err
+	}
+	s := storage.Sidecar{Title: said.Title, Description: said.Description, Keywords: said.Keywords, People: said.People}
+	if said.Rated {
+		s.Rating = &said.Rating
+	}
+	return s, nil
 }

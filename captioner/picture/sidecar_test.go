@@ -3,6 +3,7 @@ package picture_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"shoebox/captioner/picture"
@@ -27,14 +28,26 @@ func TestSidecarsAreFoundByTheNameOfTheirPicture(t *testing.T) {
 	}
 }
 
-func TestASidecarCountsMoreThanThePictureBesideIt(t *testing.T) {
-	file := storage.Metadata{Camera: "Canon EOS 40D", Title: "old", Description: "kept", Keywords: []string{"old"}, Rating: 1}
-	got := picture.WithSidecar(file, []byte(cupXMP))
-	want := storage.Metadata{Camera: "Canon EOS 40D", Title: "A cup", Description: "kept", Keywords: []string{"coffee", "red"}, Rating: 4}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	if got := picture.WithSidecar(file, []byte("no XMP at all")); !reflect.DeepEqual(got, file) {
-		t.Errorf("an unreadable sidecar makes %+v", got)
+func TestASidecarIsReadWholeOrNotAtAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		packet string
+		want   storage.Sidecar
+		fails  bool
+	}{
+		"whole":                 {packet: cupXMP, want: storage.Sidecar{Title: "A cup", Keywords: []string{"coffee", "red"}, Rating: new(4)}},
+		"without a rating":      {packet: strings.Replace(cupXMP, "xmp:Rating", "xmp:Label", 1), want: storage.Sidecar{Title: "A cup", Keywords: []string{"coffee", "red"}}},
+		"with no stars":         {packet: `<a xmlns:xmp="http://ns.adobe.com/xap/1.0/"><xmp:Rating>0</xmp:Rating></a>`, want: storage.Sidecar{}},
+		"of things not known":   {packet: `<a/>`},
+		"cut off":               {packet: cupXMP[:len(cupXMP)-20], fails: true},
+		"empty":                 {fails: true},
+		"not of XMP":            {packet: "no XMP at all", fails: true},
+		"a picture by its name": {packet: "\xff\xd8\xff\xe0\x00\x10JFIF", fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := picture.ReadSidecar([]byte(c.packet))
+			if !reflect.DeepEqual(got, c.want) || (err != nil) != c.fails {
+				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
+			}
+		})
 	}
 }

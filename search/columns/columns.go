@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 )
 
@@ -64,6 +65,9 @@ type Columns struct {
 type View struct {
 	Blocks []*Block
 	names  dictionaries
+
+	pairing sync.Once
+	paired  []Bits // by block; nil: there are no raw files
 }
 
 // Open opens the columns in dir as the State of the last commit has them; the

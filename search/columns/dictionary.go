@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -39,8 +38,11 @@ type dictionary struct {
 	ids    map[string]uint32
 }
 
-// longestName is more than a path can have.
-const longestName = 1 << 16
+// longestName is more bytes than a path can have. Of longer names, which a
+// crafted file may give to its camera, the beginning counts.
+const longestName = 1 << 12
+
+func cut(name string) string { return name[:min(len(name), longestName)] }
 
 // load reads the file once, when the first name is asked for: most searches
 // ask for none.
@@ -55,6 +57,13 @@ func (d *dictionary) load() error {
 			return damaged(d.path, "%v", err)
 		}
 		defer func() { _ = file.Close() }()
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		if info.Size() < d.size {
+			return damaged(d.path, "%d bytes, %d expected", info.Size(), d.size)
+		}
 		in := bufio.NewReader(io.LimitReader(file, d.size))
 		for {
 			length, err := binary.ReadUvarint(in)
@@ -96,11 +105,9 @@ func (d *dictionary) add(file *os.File, names map[string]bool) error {
 	var fresh []byte
 	count := len(d.names)
 	for name := range names {
+		name = cut(name)
 		if _, known := d.ids[name]; known {
 			continue
-		}
-		if len(name) > longestName {
-			return fmt.Errorf("a name of %d bytes is too long for search", len(name))
 		}
 		fresh = binary.AppendUvarint(fresh, uint64(len(name)))
 		fresh = append(fresh, name...)
@@ -121,5 +128,5 @@ func (d *dictionary) add(file *os.File, names map[string]bool) error {
 func (d *dictionary) id(name string) uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.ids[name]
+	return d.ids[cut(name)]
 }

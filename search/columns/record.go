@@ -3,7 +3,10 @@ package columns
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"hash/fnv"
+	"io"
 	"math"
+	"path/filepath"
 	"strings"
 
 	"shoebox/storage"
@@ -21,6 +24,9 @@ const (
 	HasKeywords
 	HasPeople
 	HasCaption
+	// Raw is a sensor's data with a preview. It is the highest bit, so that
+	// Bits.OrAtLeast finds it.
+	Raw
 )
 
 // NoTime stands for an unknown moment.
@@ -52,6 +58,14 @@ func SortName(fileName string) (key [2]uint64) {
 	var prefix [16]byte
 	copy(prefix[:], strings.ToLower(fileName))
 	return [2]uint64{binary.BigEndian.Uint64(prefix[:8]), binary.BigEndian.Uint64(prefix[8:])}
+}
+
+// Shot is the key that files of one folder share whose names differ in the
+// ending only: a camera's raw file and the JPEG beside it.
+func Shot(folder, fileName string) uint64 {
+	sum := fnv.New64a()
+	_, _ = io.WriteString(sum, folder+"/"+strings.TrimSuffix(fileName, filepath.Ext(fileName)))
+	return sum.Sum64()
 }
 
 // checksum is of everything that is written of a record.
@@ -91,6 +105,8 @@ func (r *Record) appendFact(to []byte, f fact, names *dictionaries) []byte {
 	case factName:
 		key := SortName(r.FileName)
 		return le.AppendUint64(le.AppendUint64(to, key[0]), key[1])
+	case factShot:
+		return le.AppendUint64(to, Shot(r.Folder, r.FileName))
 	case factCamera:
 		return le.AppendUint32(to, names[Cameras].id(r.Camera))
 	case factLens:

@@ -72,6 +72,7 @@ type reader struct {
 	found  Properties
 	path   []element // those that are open
 	region region    // the one that is open
+	begun  bool      // there is an element
 }
 
 type element struct {
@@ -87,6 +88,8 @@ func (r *reader) read(decoder *xml.Decoder) error {
 	for {
 		token, err := decoder.Token()
 		switch {
+		case errors.Is(err, io.EOF) && !r.begun:
+			return errors.New("there is no XMP in it")
 		case errors.Is(err, io.EOF) && len(r.path) == 0:
 			return nil
 		case err != nil:
@@ -96,6 +99,7 @@ func (r *reader) read(decoder *xml.Decoder) error {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
+			r.begun = true
 			r.start(token)
 		case xml.CharData:
 			if n := len(r.path); n > 0 {

@@ -32,7 +32,7 @@ const (
 	// have to be captioned again when it is killed.
 	inHand = 4 * 32
 	// pause is how long the longest pause between two kills is.
-	pause = 4 * time.Second
+	pause = 3 * time.Second
 	// settleLimit is how long everything may take to be in order again.
 	settleLimit = 3 * time.Minute
 )

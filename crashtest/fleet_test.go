@@ -3,6 +3,7 @@ package crashtest
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -56,6 +57,14 @@ func newFleet(t *testing.T, dir string, model counter, random *rand.Rand) *fleet
 	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", f.program, "../cmd/shoebox")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	// A walk tells `go test` that the sources matter. Without it, the outcome of
+	// an older program would be printed again.
+	for _, room := range []string{"cmd", "indexer", "captioner", "search", "storage", "migrations"} {
+		walk := func(_ string, _ fs.DirEntry, err error) error { return err }
+		if err := filepath.WalkDir(filepath.Join("..", room), walk); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f.env = append(os.Environ(), f.mark(), "SHOEBOX_DATA="+f.data(), "DATABASE_URL=", "XDG_CONFIG_HOME="+dir)
 	f.env = append(f.env, model.env()...)
@@ -126,7 +135,7 @@ func (f *fleet) ended(m *member, said string) {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		f.dead++
 	case f.stopping && m.cmd.ProcessState.Success():
-	case f.outage.After(m.born) && time.Since(m.born) < startLimit && strings.Contains(said, "database"):
+	case f.outage.After(m.born) && time.Since(m.born) < startLimit && m.cmd.ProcessState.ExitCode() == 1:
 		f.outages++
 	default:
 		said = strings.TrimSpace(said)

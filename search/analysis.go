@@ -138,9 +138,10 @@ func stemOfWhole(word string) string {
 }
 
 // terms is a text as the index holds it.
-func terms(a analysis.Analyzer, text string) []string {
-	var found []string
-	for _, token := range a.Analyze([]byte(text)) {
+func terms(a analysis.Analyzer, text string) []string { return stemsOf(a.Analyze([]byte(text))) }
+
+func stemsOf(tokens analysis.TokenStream) (found []string) {
+	for _, token := range tokens {
 		found = append(found, string(token.Term))
 	}
 	return found

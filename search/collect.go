@@ -140,16 +140,13 @@ func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, resul
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		var found, live columns.Bits
-		live.OrAtLeast(b.Flags(), 1)
+		var found columns.Bits
+		found.OrAtLeast(b.Flags(), 1)
 		if paired := view.Paired(); paired != nil {
-			live.AndNot(&paired[b.Number])
+			found.AndNot(&paired[b.Number])
 		}
-		if plan.root == nil {
-			found = live
-		} else {
-			plan.root.match(b, &found)
-			found.And(&live)
+		if plan.root != nil {
+			plan.root.narrow(b, &found)
 		}
 		n := found.Count()
 		if n == 0 {
@@ -232,38 +229,51 @@ func (t *top) Pop() any {
 // add takes the matches of a block.
 func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores []int32) {
 	taken, names, photos := b.Taken(), b.SortNames(), b.Photos()
+	major := func(place int) uint64 { return ordered(int64(scores[place])) }
+	minor := func(place int) uint64 { return ordered(taken[place]) }
+	switch sort {
+	case query.ByDate:
+		major, minor = minor, none
+	case query.ByOldest:
+		major, minor = func(place int) uint64 { return oldest(taken[place]) }, none
+	case query.ByName:
+		major = func(place int) uint64 { return ^names[place][0] }
+		minor = func(place int) uint64 { return ^names[place][1] }
+	}
+	worst := uint64(0) // what is below it is not among the best
 	found.Each(func(place int) {
-		k := key{possible: t.possible}
-		switch sort {
-		case query.ByDate:
-			k.major = ordered(taken[place])
-		case query.ByOldest:
-			k.major = ordered(-max(taken[place], math.MinInt64+1))
-			if taken[place] == columns.NoTime {
-				k.major = 0 // those without a date come last in both orders
-			}
-		case query.ByName:
-			k.major, k.minor = ^names[place][0], ^names[place][1]
-		default:
-			k.major, k.minor = ordered(int64(scores[place])), ordered(taken[place])
-		}
-		full := len(t.keys) == t.limit
-		if full && k.major < t.keys[0].major {
+		first := major(place)
+		if first < worst {
 			return
 		}
-		k.photo = photos[place]
+		k := key{
+			possible: t.possible, major: first, minor: minor(place), photo: photos[place],
+			slot: columns.Slot(b.Number*columns.BlockSize + place), relevance: float64(scores[place]) / nat,
+		}
+		full := len(t.keys) == t.limit
 		if t.after != nil && k.compare(*t.after) <= 0 || full && k.compare(t.keys[0]) > 0 {
 			return
 		}
-		k.slot = columns.Slot(b.Number*columns.BlockSize + place)
-		k.relevance = float64(scores[place]) / nat
 		if full {
 			t.keys[0] = k
 			heap.Fix(t, 0)
 		} else {
 			heap.Push(t, k)
 		}
+		if len(t.keys) == t.limit {
+			worst = t.keys[0].major
+		}
 	})
+}
+
+func none(int) uint64 { return 0 }
+
+// oldest orders moments from the first to the last; unknown ones come behind.
+func oldest(taken int64) uint64 {
+	if taken == columns.NoTime {
+		return 0
+	}
+	return ordered(-max(taken, math.MinInt64+1))
 }
 
 func (t *top) sorted() []key {

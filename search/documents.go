@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -109,7 +108,7 @@ func storedPlace(reader index.IndexReader, id string) (hit Hit, place []byte, th
 	doc.VisitFields(func(f index.Field) {
 		switch f.Name() {
 		case fieldHit:
-			err = json.Unmarshal(f.Value(), &hit)
+			err = hit.UnmarshalJSON(f.Value())
 		case fieldPlace:
 			place = f.Value()
 		}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/blevesearch/bleve/v2/analysis"
+
 	"shoebox/search/columns"
 )
 
@@ -17,30 +19,24 @@ func (c *compiler) explain(hit *Hit, slot columns.Slot) {
 	if block == nil {
 		return
 	}
-	var names []string
-	for _, path := range hit.Paths {
-		names = append(names, spaced(path))
-	}
-	sources := []struct {
-		name  string
-		texts []string
-	}{
-		{"caption", []string{hit.Caption}},
-		{"title, description, keywords or people", slices.Concat([]string{hit.Title, hit.Description}, hit.Keywords, hit.People)},
-		{fileOrFolder, names},
-		{"another caption", hit.Others},
-	}
 	l := c.g.language
+	caption := l.stem.Analyze([]byte(hit.Caption))
+	sources := []source{
+		{name: "caption", stems: [][]string{stemsOf(caption)}},
+		{name: "title, description, keywords or people", texts: slices.Concat([]string{hit.Title, hit.Description}, hit.Keywords, hit.People)},
+		{name: fileOrFolder, texts: hit.Paths, prepare: spaced},
+		{name: "another caption", texts: hit.Others},
+	}
 	var why, looksLike []string
 	for _, w := range c.plan.words {
 		said := false
-		for _, source := range sources {
-			if source.name == fileOrFolder && !c.written(w, block, place) {
+		for i := range sources {
+			if sources[i].name == fileOrFolder && !c.written(w, block, place) {
 				continue
 			}
-			if said = w.in(l, source.texts); said {
-				if !slices.Contains(why, source.name) {
-					why = append(why, source.name)
+			if said = sources[i].says(l, w); said {
+				if !slices.Contains(why, sources[i].name) {
+					why = append(why, sources[i].name)
 				}
 				break
 			}
@@ -53,7 +49,34 @@ func (c *compiler) explain(hit *Hit, slot columns.Slot) {
 		why = append(why, "looks like: "+strings.Join(looksLike, ", "))
 	}
 	hit.Why = why
-	hit.Marks = c.plan.find(l, hit.Caption)
+	hit.Marks = c.plan.find(caption)
+}
+
+// source is texts of a photo that may say what is wanted.
+type source struct {
+	name    string
+	texts   []string
+	prepare func(string) string
+	stems   [][]string // of texts, once they have been asked for
+}
+
+// says reports whether any of the texts says what is wanted.
+func (s *source) says(l *language, w *wanted) bool {
+	for i := len(s.stems); i < len(s.texts); i++ {
+		text := s.texts[i]
+		if s.prepare != nil {
+			text = s.prepare(text)
+		}
+		s.stems = append(s.stems, terms(l.stem, text))
+	}
+	for _, stems := range s.stems {
+		for _, run := range w.runs {
+			if holds(stems, run.stems, false) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // written reports whether a person may have written what is wanted. The paths
@@ -117,22 +140,8 @@ func (w *wanted) isKind(b *columns.Block, place int) bool {
 	return false
 }
 
-// in reports whether any of some texts says what is wanted.
-func (w *wanted) in(l *language, texts []string) bool {
-	for _, text := range texts {
-		stems := terms(l.stem, text)
-		for _, run := range w.runs {
-			if holds(stems, run.stems, false) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// find marks what is wanted in a caption. Overlapping marks become one.
-func (plan *plan) find(l *language, caption string) []Span {
-	tokens := l.stem.Analyze([]byte(caption))
+// find marks what is wanted in an analysed caption. Overlapping marks become one.
+func (plan *plan) find(tokens analysis.TokenStream) []Span {
 	var spans []Span
 	for i := range tokens {
 		for _, w := range plan.words {

@@ -87,9 +87,15 @@ func named(counts []int, view *columns.View, kind columns.Kind) ([]Facet, error)
 	if err != nil {
 		return nil, err
 	}
+	// Of many folders only those that may be among the first are ordered.
+	least := 1
+	if len(counts) > mostFacets {
+		sorted := slices.Sorted(slices.Values(counts))
+		least = max(least, sorted[len(sorted)-mostFacets-1]) // one of them is of no name
+	}
 	found := []Facet{}
 	for id, n := range counts {
-		if id > 0 && id < len(names) && n > 0 {
+		if id > 0 && id < len(names) && n >= least {
 			found = append(found, Facet{names[id], n})
 		}
 	}

@@ -89,10 +89,13 @@ func bleveConfig(readOnly bool) map[string]any {
 		"bolt_timeout":           boltTimeout.String(),
 		"read_only":              readOnly,
 		"asyncErrorCallbackName": onAsyncError,
+		"unsafe_batch":           false, // Bleve remembers what createGeneration says
 	}
 }
 
-// createGeneration makes an empty index at path, where nothing is.
+// createGeneration makes an empty index at path, where nothing is. It is made
+// to be built: its batches are not waited for until settle, which halves the
+// time, and whatever a killed process leaves of it is thrown away.
 func createGeneration(path string) (g *generation, err error) {
 	if g, err = newGeneration(path); err != nil {
 		return nil, err
@@ -101,7 +104,9 @@ func createGeneration(path string) (g *generation, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g.index, err = bleve.NewUsing(path, g.language.mapping, scorch.Name, scorch.Name, bleveConfig(false))
+	config := bleveConfig(false)
+	config["unsafe_batch"] = true
+	g.index, err = bleve.NewUsing(path, g.language.mapping, scorch.Name, scorch.Name, config)
 	if err != nil {
 		return nil, fmt.Errorf("creating the search index %s: %w", path, err)
 	}
@@ -115,6 +120,32 @@ func createGeneration(path string) (g *generation, err error) {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
+}
+
+// settle makes a generation that has been built durable and opens it again to
+// be changed.
+func (g *generation) settle() (*generation, error) {
+	batch := g.index.NewBatch()
+	cursor, err := g.index.GetInternal(keyCursor)
+	if err != nil {
+		return nil, err
+	}
+	batch.SetInternal(keyCursor, cursor)
+	onDisk := make(chan error, 1)
+	batch.SetPersistedCallback(func(err error) { onDisk <- err })
+	if err := errors.Join(g.columns.Writer().Sync(), g.write(batch)); err != nil {
+		return nil, err
+	}
+	select {
+	case err = <-onDisk:
+	case cause := <-g.panicked:
+		g.dead = true
+		err = damaged(g.path, cause)
+	}
+	if err := errors.Join(err, g.close()); err != nil {
+		return nil, err
+	}
+	return openGeneration(g.path, false)
 }
 
 // openColumns opens the columns as the last commit left them.
@@ -287,16 +318,19 @@ func (g *generation) checkForm() error {
 	return nil
 }
 
+// close may be called again.
 func (g *generation) close() error {
 	panics.Delete(g.store())
 	var err error
 	if g.columns != nil {
 		err = g.columns.Close()
+		g.columns = nil
 	}
-	if g.dead {
-		return err // closing Bleve would wait for the batch that never ends
+	if g.index != nil && !g.dead { // else closing it would wait for the batch that never ends
+		err = errors.Join(err, g.index.Close())
 	}
-	return errors.Join(err, g.index.Close())
+	g.index = nil
+	return err
 }
 
 func (g *generation) cursor() (c storage.Cursor, err error) {

@@ -121,19 +121,24 @@ func (ix *Index) dropNext(next *generation) error {
 // replaceLive makes next the generation that is searched, here and by whoever
 // opens the index from now on, and drops the one before.
 func (ix *Index) replaceLive(next *generation) error {
+	settled, err := ix.settleNext(next)
+	if err != nil {
+		return err
+	}
 	link := filepath.Join(ix.dir, currentLink)
-	if err := os.RemoveAll(link + ".new"); err != nil {
-		return err
+	err = os.RemoveAll(link + ".new")
+	if err == nil {
+		err = os.Symlink(filepath.Base(settled.path), link+".new")
 	}
-	if err := os.Symlink(filepath.Base(next.path), link+".new"); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(link+".new", link)
 	}
-	if err := os.Rename(link+".new", link); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, settled.close())
 	}
 	ix.mu.Lock()
 	old := ix.live
-	ix.live, ix.next = next, nil
+	ix.live, ix.next = settled, nil
 	ix.mu.Unlock()
 	if err := os.Remove(filepath.Join(ix.dir, damagedMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		slog.Warn("the search index will be built once more", "cause", err)
@@ -144,6 +149,16 @@ func (ix *Index) replaceLive(next *generation) error {
 		}
 	}
 	return nil
+}
+
+// settleNext settles the generation that has been built. Searches that read
+// it wait meanwhile.
+func (ix *Index) settleNext(next *generation) (*generation, error) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	settled, err := next.settle()
+	ix.next = settled // nil where there is none
+	return settled, err
 }
 
 // sweep removes every generation but the current one: what a swap replaced,

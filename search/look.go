@@ -370,10 +370,14 @@ type column struct {
 // looker finds photos by the best of some columns of each block.
 type looker struct{ blocks [][]column }
 
-func (m *looker) match(b *columns.Block, into *columns.Bits) {
-	for _, c := range m.blocks[b.Number] {
-		into.OrAtLeast(c.evidence, c.least)
+func (m *looker) narrow(b *columns.Block, found *columns.Bits) {
+	var enough columns.Bits
+	if !found.IsEmpty() {
+		for _, c := range m.blocks[b.Number] {
+			enough.OrAtLeast(c.evidence, c.least)
+		}
 	}
+	found.And(&enough)
 }
 
 // score takes the first column whatever it says, because what speaks against a
@@ -385,14 +389,14 @@ func (m *looker) score(b *columns.Block, of *columns.Bits, into []int32) {
 	}
 	first, others := all[0].evidence, all[1:]
 	of.Each(func(place int) {
-		best := int32(first[place])
+		best := first[place]
 		for _, c := range others {
 			if e := c.evidence[place]; e >= c.least {
-				best = max(best, int32(e))
+				best = max(best, e)
 			}
 		}
 		if best > 0 {
-			into[place] += best - neutral
+			into[place] += int32(best) - neutral
 		}
 	})
 }
@@ -415,10 +419,12 @@ func (s *said) raise(slot columns.Slot, e byte) {
 	s.evidence[block][place] = max(s.evidence[block][place], e)
 }
 
-func (s *said) match(b *columns.Block, into *columns.Bits) {
+func (s *said) narrow(b *columns.Block, found *columns.Bits) {
+	var there columns.Bits
 	if s.evidence[b.Number] != nil {
-		into.OrAtLeast(s.evidence[b.Number], 1)
+		there.OrAtLeast(s.evidence[b.Number], 1)
 	}
+	found.And(&there)
 }
 
 func (*said) score(*columns.Block, *columns.Bits, []int32) {}

@@ -7,11 +7,10 @@ import (
 	"shoebox/search/query"
 )
 
-// matcher finds photos in a block of the columns. Slots without a photo may be
-// among them: the search drops those.
+// matcher finds photos in a block of the columns.
 type matcher interface {
-	// match sets the bits of the photos that match.
-	match(b *columns.Block, into *columns.Bits)
+	// narrow drops the bits of the photos that do not match.
+	narrow(b *columns.Block, found *columns.Bits)
 	// score adds the evidence for the photos whose bits are set, in sixteenths
 	// of a nat, to into, which has BlockSize places.
 	score(b *columns.Block, of *columns.Bits, into []int32)
@@ -20,15 +19,17 @@ type matcher interface {
 // every matches what all of its parts match, and adds up their evidence.
 type every []matcher
 
-func (m every) match(b *columns.Block, into *columns.Bits) {
-	for i, part := range m {
-		if i == 0 {
-			part.match(b, into)
-			continue
+func (m every) narrow(b *columns.Block, found *columns.Bits) {
+	for _, part := range m {
+		if _, isFilter := part.(filter); !isFilter {
+			part.narrow(b, found)
 		}
-		var bits columns.Bits
-		part.match(b, &bits)
-		into.And(&bits)
+	}
+	// Filters look at photo after photo: at what the words have left.
+	for _, part := range m {
+		if f, isFilter := part.(filter); isFilter {
+			f.narrow(b, found)
+		}
 	}
 }
 
@@ -42,25 +43,28 @@ func (m every) score(b *columns.Block, of *columns.Bits, into []int32) {
 // the more of it a photo shows, the better.
 type sum []matcher
 
-func (m sum) match(b *columns.Block, into *columns.Bits) { either(m).match(b, into) }
+func (m sum) narrow(b *columns.Block, found *columns.Bits) { either(m).narrow(b, found) }
 
 func (m sum) score(b *columns.Block, of *columns.Bits, into []int32) { every(m).score(b, of, into) }
 
 // either matches what any of its parts matches, by the best evidence.
 type either []matcher
 
-func (m either) match(b *columns.Block, into *columns.Bits) {
+func (m either) narrow(b *columns.Block, found *columns.Bits) {
+	var any columns.Bits
 	for _, part := range m {
-		var bits columns.Bits
-		part.match(b, &bits)
-		into.Or(&bits)
+		bits := *found
+		part.narrow(b, &bits)
+		any.Or(&bits)
 	}
+	*found = any
 }
 
 func (m either) score(b *columns.Block, of *columns.Bits, into []int32) {
 	best := make([]int32, columns.BlockSize)
+	scores := make([]int32, columns.BlockSize)
 	for i, part := range m {
-		scores := make([]int32, columns.BlockSize)
+		clear(scores)
 		part.score(b, of, scores)
 		of.Each(func(place int) {
 			if i == 0 || scores[place] > best[place] {
@@ -74,30 +78,31 @@ func (m either) score(b *columns.Block, of *columns.Bits, into []int32) {
 // not matches what its part does not, and is no evidence for anything.
 type not struct{ part matcher }
 
-func (m not) match(b *columns.Block, into *columns.Bits) {
-	var bits columns.Bits
-	m.part.match(b, &bits)
-	into.OrAtLeast(b.Flags(), 1)
-	into.AndNot(&bits)
+func (m not) narrow(b *columns.Block, found *columns.Bits) {
+	bits := *found
+	m.part.narrow(b, &bits)
+	found.AndNot(&bits)
 }
 
 func (not) score(*columns.Block, *columns.Bits, []int32) {}
 
-// filter matches photos by a column of facts and is no evidence.
-type filter func(b *columns.Block, into *columns.Bits)
+// filter matches photos by their facts and is no evidence. For a block it
+// returns what holds for the photos that match.
+type filter func(b *columns.Block) func(place int) bool
 
-func (f filter) match(b *columns.Block, into *columns.Bits) { f(b, into) }
+func (f filter) narrow(b *columns.Block, found *columns.Bits) {
+	if !found.IsEmpty() {
+		found.Keep(f(b))
+	}
+}
 
 func (filter) score(*columns.Block, *columns.Bits, []int32) {}
 
 // within filters by the values of a column.
 func within[T any](column func(*columns.Block) []T, holds func(T) bool) matcher {
-	return filter(func(b *columns.Block, into *columns.Bits) {
-		for place, value := range column(b) {
-			if holds(value) {
-				into.Set(place)
-			}
-		}
+	return filter(func(b *columns.Block) func(place int) bool {
+		values := column(b)
+		return func(place int) bool { return holds(values[place]) }
 	})
 }
 
@@ -105,16 +110,17 @@ func within[T any](column func(*columns.Block) []T, holds func(T) bool) matcher 
 func box(q query.Box) matcher {
 	south, north := scaled(q.South), scaled(q.North)
 	west, east := scaled(q.West), scaled(q.East)
-	return filter(func(b *columns.Block, into *columns.Bits) {
+	return filter(func(b *columns.Block) func(place int) bool {
 		flags, lats, lons := b.Flags(), b.Lats(), b.Lons()
-		for place, lat := range lats {
+		return func(place int) bool {
+			lat, lon := lats[place], lons[place]
 			if lat < south || lat > north || flags[place]&columns.HasPlace == 0 {
-				continue
+				return false
 			}
-			lon := lons[place]
-			if west <= east && lon >= west && lon <= east || west > east && (lon >= west || lon <= east) {
-				into.Set(place)
+			if west > east { // across the date line
+				return lon >= west || lon <= east
 			}
+			return lon >= west && lon <= east
 		}
 	})
 }
@@ -132,18 +138,17 @@ func near(q query.Near) matcher {
 	reach := q.Radius / earthRadius * 180 / math.Pi
 	south, north := scaled(max(q.Lat-reach, -90)), scaled(min(q.Lat+reach, 90))
 	most := math.Sin(min(q.Radius/(2*earthRadius), math.Pi/2))
-	return filter(func(b *columns.Block, into *columns.Bits) {
+	return filter(func(b *columns.Block) func(place int) bool {
 		flags, lats, lons := b.Flags(), b.Lats(), b.Lons()
-		for place, at := range lats {
+		return func(place int) bool {
+			at := lats[place]
 			if at < south || at > north || flags[place]&columns.HasPlace == 0 {
-				continue
+				return false
 			}
 			otherLat := radians(float64(at) / columns.PlaceScale)
 			otherLon := radians(float64(lons[place]) / columns.PlaceScale)
 			a, o := math.Sin((otherLat-lat)/2), math.Sin((otherLon-lon)/2)
-			if a*a+math.Cos(lat)*math.Cos(otherLat)*o*o <= most*most {
-				into.Set(place)
-			}
+			return a*a+math.Cos(lat)*math.Cos(otherLat)*o*o <= most*most
 		}
 	})
 }

@@ -57,13 +57,9 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 		}
 		n, err = follow(ctx, feed, next, &ix.built)
 		if err == nil {
-			err = next.columns.Writer().Sync()
-		}
-		if err == nil {
-			err = ix.replaceLive(next)
-		}
-		if err == nil {
-			return n, ix.sweep()
+			if err = ix.replaceLive(next); err == nil {
+				return n, ix.sweep()
+			}
 		}
 		err = errors.Join(err, ix.dropNext(next))
 		if !errors.Is(err, errRestart) {

@@ -1,6 +1,6 @@
-"""Measures watching and rescanning through the shoebox program.
+"""Measures watching, rescanning and working together through the shoebox program.
 
-    python3 testdata/measure_watch.py bin/shoebox [creations] [limited] [rescan] [move]
+    python3 testdata/measure_watch.py bin/shoebox [creations] [limited] [rescan] [move] [workers]
 
 Everything happens in a temporary folder, with a private database of its own;
 SHOEBOX_RUNTIME_DIR names the runtime. Run by root, shoebox runs as `nobody`:
@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import statistics
@@ -43,6 +44,15 @@ def picture(number):
     pixels = zlib.compress((b"\0" + bytes([half] * 4 + [rest] * 4)) * 8)
     note = b"Comment\0%d" % number
     parts = [(b"IHDR", header), (b"tEXt", note), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def noise(number):
+    """A PNG of 8x8 colours, all different."""
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    colours = random.Random(number)
+    pixels = zlib.compress(b"".join(b"\0" + colours.randbytes(24) for _ in range(8)))
+    parts = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
@@ -200,10 +210,45 @@ def move(library):
     print(f"  {computed} captions computed")
 
 
+def workers(library):
+    """Four `work` processes share 2,000 photos and 18,000 copies of them."""
+    photos, copies = 2000, 9
+    library.write("0", 1)
+    library.run("index", library.root)
+    for copy in range(copies + 1):  # far apart in the queue
+        os.makedirs(os.path.join(library.root, "1", str(copy)))
+        for i in range(photos):
+            path = os.path.join(library.root, "1", str(copy), f"{i}.png")
+            with open(path, "wb") as file:
+                file.write(noise(i))
+    library.run("verify", "--repair")
+    files = photos * (copies + 1)
+    began = time.monotonic()
+    work = [
+        subprocess.Popen(
+            library.command("work", "--threads=1"),
+            env=library.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    library.wait(lambda s: s["files"]["done"] == files + 1)
+    took = time.monotonic() - began
+    captioned = 0
+    for process in work:
+        process.terminate()
+        captioned += int(process.communicate()[0].split()[0])
+    print(
+        f"  {files / took:.0f} files a second, {photos / took:.0f} captions a second, {took:.0f} s"
+    )
+    print(f"  {captioned} captions computed for {photos} photos")
+
+
 def main():
     sys.stdout.reconfigure(line_buffering=True)
     program, *chosen = sys.argv[1:]
-    for measure in (creations, limited, rescan, move):
+    for measure in (creations, limited, rescan, move, workers):
         if chosen and measure.__name__ not in chosen:
             continue
         print(f"{measure.__name__}: {measure.__doc__}", flush=True)

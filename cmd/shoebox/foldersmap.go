@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"shoebox/search"
 	"shoebox/storage"
 	"shoebox/storage/mounted"
 )
@@ -24,8 +27,9 @@ func newMap(s *settings) *cobra.Command {
 
   shoebox folders map /volume1/photos /mnt/nas
 
-All commands on this machine then know the folder as /mnt/nas. What the database
-holds does not change, nor what other machines see. STORED is a line of
+All commands on this machine then know the folder as /mnt/nas, and search is built
+again to show it there. What the database holds does not change, nor what other
+machines see. STORED is a line of
 "shoebox folders" on the machine that indexed it. Mapped to STORED itself, a
 folder is where it was indexed again.`,
 		Args: cobra.ExactArgs(2),
@@ -47,18 +51,42 @@ folder is where it was indexed again.`,
 			} else if !info.IsDir() {
 				return fmt.Errorf("%s is not a folder", printable(local))
 			}
-			return saveMount(s, stored, local)
+			mounts, err := saveMount(s, stored, local)
+			if err != nil {
+				return err
+			}
+			return showMoved(cmd, s, mounted.Store{Store: library.postgres, Mounts: mounts})
 		}),
 	}
 }
 
-func saveMount(s *settings, stored, local string) error {
+func saveMount(s *settings, stored, local string) (mounted.Mounts, error) {
 	mounts, err := mounted.Load(mountsFile(s))
+	if err != nil {
+		return nil, err
+	}
+	if err := mounts.Set(stored, local); err != nil {
+		return nil, err
+	}
+	return mounts, mounts.Save(mountsFile(s))
+}
+
+// showMoved builds this machine's search index again, if there is one, because
+// it holds the paths from before. A process that holds it has read the mounts
+// when it began, and would do so with the old ones.
+func showMoved(cmd *cobra.Command, s *settings, store mounted.Store) error {
+	if _, err := os.Stat(indexDir(s)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	index, err := search.OpenWriter(indexDir(s))
+	if errors.Is(err, search.ErrLocked) {
+		return fmt.Errorf("the folder is mapped, but another shoebox that runs still knows it at its old place: end it, then `shoebox reindex`")
+	}
+	if err == nil {
+		err = index.Close()
+	}
 	if err != nil {
 		return err
 	}
-	if err := mounts.Set(stored, local); err != nil {
-		return err
-	}
-	return mounts.Save(mountsFile(s))
+	return rebuildSearch(cmd, s, store)
 }

@@ -59,6 +59,18 @@ func (b *Bits) Each(visit func(place int)) {
 	}
 }
 
+// Keep drops the bits of the places for which holds is false.
+func (b *Bits) Keep(holds func(place int) bool) {
+	for i, word := range b {
+		for rest := word; rest != 0; rest &= rest - 1 {
+			if !holds(i*64 + bits.TrailingZeros64(rest)) {
+				word &^= rest & -rest
+			}
+		}
+		b[i] = word
+	}
+}
+
 // OrAtLeast sets the bits of the places whose byte in a column is at least
 // least. It compares eight bytes at a time.
 func (b *Bits) OrAtLeast(column []byte, least byte) {

@@ -33,6 +33,8 @@ type Placed struct {
 	Slot     Slot
 	IsNew    bool   // it has no slot yet
 	Checksum uint32 // of everything that is written of it; set by Put
+
+	fresh bool // nothing of it has been written yet
 }
 
 // Put writes records, each photo once, and sets the Slot of each: where it
@@ -58,7 +60,7 @@ func (w *Writer) Put(records []Placed) error {
 			}
 			r.Slot = Slot(block.Number*BlockSize + block.Slots)
 			block.Slots++
-			r.IsNew = false
+			r.IsNew, r.fresh = false, true
 		}
 		r.Checksum = r.checksum(&w.columns.names)
 		block := w.blocks[r.Slot.block()]
@@ -133,7 +135,7 @@ func (w *Writer) write(b *Block, records []*Placed) error {
 	slices.SortFunc(records, func(x, y *Placed) int { return int(x.Slot) - int(y.Slot) })
 	for len(records) > 0 {
 		n := 1
-		for n < len(records) && records[n].Slot == records[n-1].Slot+1 {
+		for n < len(records) && records[n].Slot == records[n-1].Slot+1 && records[n].fresh == records[0].fresh {
 			n++
 		}
 		if err := w.writeRun(b, records[:n]); err != nil {
@@ -145,7 +147,7 @@ func (w *Writer) write(b *Block, records []*Placed) error {
 }
 
 func (w *Writer) writeRun(b *Block, run []*Placed) error {
-	place := int64(run[0].Slot.place())
+	place, fresh := int64(run[0].Slot.place()), run[0].fresh
 	value := make([]byte, 0, len(run)*int(valueSize[factPhoto]))
 	// The flags come last: they say that there is a photo.
 	for f := facts - 1; f >= 0; f-- {
@@ -153,7 +155,7 @@ func (w *Writer) writeRun(b *Block, run []*Placed) error {
 		for _, r := range run {
 			value = r.appendFact(value, f, &w.columns.names)
 		}
-		if err := b.put(factOffset[f]+place*valueSize[f], value); err != nil {
+		if err := b.put(factOffset[f]+place*valueSize[f], value, fresh); err != nil {
 			return err
 		}
 	}
@@ -162,7 +164,7 @@ func (w *Writer) writeRun(b *Block, run []*Placed) error {
 		for _, r := range run {
 			value = append(value, r.Words[i])
 		}
-		if err := b.put(factOffset[facts]+int64(i)*BlockSize+place, value); err != nil {
+		if err := b.put(factOffset[facts]+int64(i)*BlockSize+place, value, fresh); err != nil {
 			return err
 		}
 	}
@@ -170,10 +172,12 @@ func (w *Writer) writeRun(b *Block, run []*Placed) error {
 }
 
 // put writes bytes that differ from what is there: an edited caption changes
-// a few of 1,500 columns. The map is only read, so that readers of it in this
-// process and the writer never race.
-func (b *Block) put(offset int64, value []byte) error {
-	if bytes.Equal(b.data[offset:offset+int64(len(value))], value) {
+// a few of 1,500 columns. What is there is not looked at where nothing counts
+// yet, so that building an index does not fill the memory with its pages. The
+// map is only read, so that readers of it in this process and the writer never
+// race.
+func (b *Block) put(offset int64, value []byte, fresh bool) error {
+	if !fresh && bytes.Equal(b.data[offset:offset+int64(len(value))], value) {
 		return nil
 	}
 	_, err := b.file.WriteAt(value, offset)
@@ -188,7 +192,7 @@ func (w *Writer) Remove(slots []Slot) error {
 		}
 		b := w.blocks[slot.block()]
 		w.touched[b] = true
-		if err := b.put(factOffset[factFlags]+int64(slot.place()), []byte{0}); err != nil {
+		if err := b.put(factOffset[factFlags]+int64(slot.place()), []byte{0}, false); err != nil {
 			return err
 		}
 	}

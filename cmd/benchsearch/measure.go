@@ -50,12 +50,12 @@ func measure(ctx context.Context, n, rounds, clients int, ask func(ctx context.C
 				if i >= n*rounds || time.Since(began) > longest {
 					return
 				}
-				asked, busy := time.Now(), processorTime()
+				asked, busy := time.Now(), threadTime()
 				if errs[client] = ask(ctx, client, i%n); errs[client] != nil {
 					return
 				}
 				of[client].all = append(of[client].all, time.Since(asked))
-				of[client].busy = append(of[client].busy, processorTime()-busy)
+				of[client].busy = append(of[client].busy, threadTime()-busy)
 			}
 		})
 	}
@@ -69,8 +69,8 @@ func measure(ctx context.Context, n, rounds, clients int, ask func(ctx context.C
 	return l, errors.Join(errs...)
 }
 
-// processorTime is how long this thread has run.
-func processorTime() time.Duration {
+// threadTime is how long this thread has run.
+func threadTime() time.Duration {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
 		return 0
@@ -84,6 +84,31 @@ func percentile(sorted []time.Duration, p int) time.Duration {
 		return 0
 	}
 	return sorted[(len(sorted)-1)*p/100]
+}
+
+// settle waits until this process has had next to nothing to do for a while,
+// or for five minutes.
+func settle(ctx context.Context) {
+	const look, quietLooks = 500 * time.Millisecond, 6
+	quiet := 0
+	for last, looks := processTime(), 0; quiet < quietLooks && looks < 600 && ctx.Err() == nil; looks++ {
+		time.Sleep(look)
+		now := processTime()
+		quiet++
+		if now-last > look/50 {
+			quiet = 0
+		}
+		last = now
+	}
+}
+
+// processTime is how long all threads of this process have run.
+func processTime() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }
 
 // profile writes where the time goes while something is measured into a folder,

@@ -44,8 +44,8 @@ lens, folder, name, near, box, iso, f, exposure, focal, width, height, has, by,
 sort.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.limit < 1 {
-				return &usageError{fmt.Errorf("--limit %d: want 1 or more", f.limit)}
+			if err := f.check(); err != nil {
+				return err
 			}
 			result, err := f.search(cmd.Context(), s, strings.Join(args, " "))
 			if err != nil {
@@ -65,10 +65,28 @@ sort.`,
 	flags.BoolVarP(&f.nul, "print0", "0", false, "print only paths, each ended by a zero byte, for xargs -0")
 	flags.BoolVar(&f.open, "open", false, "show the photos in the file manager")
 	flags.StringVar(&f.exportFolder, "export", "", "link the photos into a new or empty `DIR`")
-	cmd.MarkFlagsMutuallyExclusive("json", "print0", "open", "export")
-	cmd.MarkFlagsMutuallyExclusive("facets", "print0", "open", "export")
-	cmd.MarkFlagsMutuallyExclusive("similar", "save")
 	return cmd
+}
+
+// check refuses flags that cannot be followed together.
+func (f *searchFlags) check() error {
+	if f.limit < 1 {
+		return &usageError{fmt.Errorf("--limit %d: want 1 or more", f.limit)}
+	}
+	shown := 0
+	for _, wanted := range []bool{f.asJSON || f.facets, f.nul, f.open, f.exportFolder != ""} {
+		if wanted {
+			shown++
+		}
+	}
+	switch {
+	case shown > 1:
+		return &usageError{errors.New("--json and --facets, --print0, --open and --export each show the photos in another way: give one")}
+	case f.similar && f.saveAs != "":
+		return &usageError{errors.New("--save keeps a query, and --similar takes a description: give one")}
+	default:
+		return nil
+	}
 }
 
 // search asks the index.

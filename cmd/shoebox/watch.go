@@ -5,13 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"shoebox/captioner"
 	"shoebox/indexer"
 	"shoebox/indexer/watch"
 	"shoebox/storage"
@@ -27,20 +30,24 @@ const (
 
 func newWatch(s *settings) *cobra.Command {
 	var model modelFlags
+	var flags webFlags
 	tune := watch.Settings{Limit: waitLimit, Poll: pollAtLeast}
 	cmd := &cobra.Command{
 		Use:   "watch [DIR...]",
 		Short: "Like index, and go on: caption photos as they come (no DIR: all folders that are indexed)",
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, dirs []string) error {
+			direct := *library // a browser is told at once that there is no database
 			defer library.longRun(cmd.Context(), s)()
 			tune.Skip = s.data
 			job := watchJob{settings: s, model: model, tune: tune, library: library, cmd: cmd, closeWorker: func() {}}
+			job.site = site{settings: s, model: model, flags: flags, store: connected(&direct), loaded: job.loaded.Load}
 			return job.run(cmd.Context(), dirs)
 		}),
 	}
 	cmd.Flags().DurationVar(&tune.Quiet, "quiet", 2*time.Second, "how long a file must not have changed before it is taken up")
 	cmd.Flags().DurationVar(&tune.Rescan, "rescan", time.Hour, "look through every folder this often, whatever the system tells")
 	cmd.Flags().BoolVar(&tune.ConfirmEmpty, confirmEmpty, false, confirmEmptyUsage)
+	flags.register(cmd, "", "the `ADDRESS` at which the library is shown in a browser, as serve does (default: nowhere)")
 	model.register(cmd)
 	return cmd
 }
@@ -55,6 +62,9 @@ type watchJob struct {
 
 	worker      *indexer.Worker // opened when there is work
 	closeWorker func()
+	loaded      atomic.Pointer[captioner.Captioner] // the worker's model
+
+	site site // with an empty address: nothing is served
 }
 
 // run watches until a signal comes, which is how it is meant to end.
@@ -73,6 +83,11 @@ func (j *watchJob) run(ctx context.Context, dirs []string) error {
 	defer projector.Close()
 	done := make(chan struct{})
 	var beside sync.WaitGroup
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	if err := j.serve(serving, projector, &beside); err != nil {
+		return err
+	}
 	beside.Go(func() { projector.Follow(ctx, done) })
 	watching := indexer.Watch{
 		Store: j.library, Settings: j.tune, Folders: folders, Changed: projector.Wake,
@@ -80,9 +95,28 @@ func (j *watchJob) run(ctx context.Context, dirs []string) error {
 	}
 	err = watching.Run(ctx)
 	close(done)
+	stopServing()
 	beside.Wait()
 	j.closeWorker()
 	return errors.Join(err, projector.Finish(graceful))
+}
+
+// serve shows the library in a browser beside the work, if that is wanted.
+func (j *watchJob) serve(ctx context.Context, p *projector, beside *sync.WaitGroup) error {
+	if j.site.flags.listen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", j.site.flags.listen)
+	if err != nil {
+		return err
+	}
+	j.site.index = func() *projector { return p }
+	beside.Go(func() {
+		if err := j.site.serve(ctx, listener, j.cmd.OutOrStdout(), j.cmd.ErrOrStderr()); err != nil && ctx.Err() == nil {
+			slog.Error("the library is no longer shown in a browser", "error", err)
+		}
+	})
+	return nil
 }
 
 // folders remembers the folders that were named and returns how to list what
@@ -123,6 +157,9 @@ func (j *watchJob) caption(ctx context.Context, roots map[int64]indexer.Root, pr
 			return err
 		}
 		j.worker.Committed = projector.Wake
+		if model, ok := j.worker.Captioner.(*captioner.Captioner); ok {
+			j.loaded.Store(model)
+		}
 	}
 	var progress indexer.Progress
 	j.worker.Roots, j.worker.Progress = roots, &progress

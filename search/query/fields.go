@@ -13,7 +13,7 @@ var fields = []string{
 }
 
 // things are what has: asks for.
-var things = []string{"camera", "caption", "date", "exposure", "gps", "keywords", "lens", "title"}
+var things = []string{"camera", "caption", "date", "exposure", "gps", "keywords", "lens", "people", "title"}
 
 // field reads what follows the colon behind written, which began at start. It
 // is nil after a sort.

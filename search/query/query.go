@@ -28,7 +28,7 @@
 //	        | "near:" lat "," lon [ "," radius ]           // radius 10km if not given
 //	        | "box:" lat "," lon "," lat "," lon           // south, west, north, east
 //	        | ( "iso:" | "f:" | "exposure:" | "focal:" | "width:" | "height:" ) range
-//	        | "has:" ( "camera" | "caption" | "date" | "exposure" | "gps" | "keywords" | "lens" | "title" )
+//	        | "has:" ( "camera" | "caption" | "date" | "exposure" | "gps" | "keywords" | "lens" | "people" | "title" )
 //	        | "by:" ( "me" | "model" ) .
 //	text    = as word, but it may be OR or NOT and may begin with "@" .
 //	date    = YYYY [ "-" MM [ "-" DD ] ] .                 // a day of the calendar
@@ -161,7 +161,7 @@ const (
 )
 
 // Has holds for photos that have What, one of these: camera, caption, date,
-// exposure, gps, keywords, lens, title.
+// exposure, gps, keywords, lens, people, title.
 type Has struct{ What string }
 
 // By tells whose caption a photo has: one that a person wrote (Me) or the

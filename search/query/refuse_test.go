@@ -95,7 +95,7 @@ func TestParseRefusesWithThePlace(t *testing.T) {
 		"a fuzzy camera":                  {"camera:cannon~", 14, `unexpected "~"`},
 		"a group behind a field":          {"camera:(canon OR nikon)", 8, "a group cannot follow a field"},
 		"a parenthesis in a folder":       {"folder:a(1)", 9, "missing space before the parenthesis (text with parentheses needs quotes)"},
-		"a thing photos do not have":      {"has:place", 5, `"place" cannot follow "has:" (one of camera, caption, date, exposure, gps, keywords, lens, title)`},
+		"a thing photos do not have":      {"has:place", 5, `"place" cannot follow "has:" (one of camera, caption, date, exposure, gps, keywords, lens, people, title)`},
 		"nothing to have":                 {"(has:)", 6, `missing word after "has:"`},
 		"somebody else":                   {"by:you", 4, `"you" cannot follow "by:" (one of me, model)`},
 	}

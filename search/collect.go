@@ -240,14 +240,18 @@ func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores
 		major = func(place int) uint64 { return ^names[place][0] }
 		minor = func(place int) uint64 { return ^names[place][1] }
 	}
-	worst := uint64(0) // what is below it is not among the best
+	var worst, worstMinor uint64 // what is below them is not among the best
 	found.Each(func(place int) {
 		first := major(place)
 		if first < worst {
 			return
 		}
+		second := minor(place)
+		if first == worst && second < worstMinor {
+			return
+		}
 		k := key{
-			possible: t.possible, major: first, minor: minor(place), photo: photos[place],
+			possible: t.possible, major: first, minor: second, photo: photos[place],
 			slot: columns.Slot(b.Number*columns.BlockSize + place), relevance: float64(scores[place]) / nat,
 		}
 		full := len(t.keys) == t.limit
@@ -261,7 +265,7 @@ func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores
 			heap.Push(t, k)
 		}
 		if len(t.keys) == t.limit {
-			worst = t.keys[0].major
+			worst, worstMinor = t.keys[0].major, t.keys[0].minor
 		}
 	})
 }

@@ -304,11 +304,11 @@ func (c *compiler) fileName(n query.Named) (matcher, error) {
 // consecutive visits the photos in whose field terms stand beside each other.
 func (c *compiler) consecutive(field string, wanted []string, prefix bool, visit func(columns.Slot)) error {
 	if !prefix {
-		return c.postings.phrase(c.ctx, c.g.language.mapping, field, wanted, nil, visit)
+		return c.postings.phrase(c.ctx, field, "", wanted, visit)
 	}
 	last := len(wanted) - 1
 	return c.postings.terms(field, wanted[last], nil, func(term string) error {
 		whole := slices.Concat(wanted[:last], []string{term})
-		return c.postings.phrase(c.ctx, c.g.language.mapping, field, whole, nil, visit)
+		return c.postings.phrase(c.ctx, field, "", whole, visit)
 	})
 }

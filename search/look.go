@@ -1,215 +1,10 @@
 package search
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
-	"strings"
-	"sync"
-	"unicode/utf8"
-
-	"github.com/blevesearch/vellum/levenshtein"
 
 	"shoebox/search/columns"
-	"shoebox/search/query"
 )
-
-// wanted is a word, or words beside each other, that a query looks for in
-// texts and pictures.
-type wanted struct {
-	text string // as typed
-	// runs are what it stands for: itself, its synonyms, the words that it is
-	// the beginning of or spelled like. One of them is enough.
-	runs  []run
-	found *looker // what it is found by
-}
-
-// run is what a photo is found by where a text says it or its picture shows it.
-type run struct {
-	stems []string // beside each other in a text
-	seen  string   // the stem by which pictures are asked; empty: they cannot be
-	kind  runKind
-}
-
-type runKind int
-
-const (
-	itself  runKind = iota // the word or phrase of the query
-	synonym                // of the word
-	other                  // a word that the query's is the beginning of or spelled like
-)
-
-// own is the stem of a word that stands for itself; empty for everything else.
-func (w *wanted) own() string {
-	if len(w.runs) == 0 || w.runs[0].kind != itself {
-		return ""
-	}
-	return w.runs[0].seen
-}
-
-// mostWords is how many words a beginning or a spelling may stand for; the
-// commonest are taken.
-const mostWords = 50
-
-// want finds out what a part of a query stands for.
-func (c *compiler) want(n query.Node) (*wanted, error) {
-	l := c.g.language
-	switch n := n.(type) {
-	case query.Phrase:
-		return asked(n, &wanted{text: n.Text, runs: []run{{stems: terms(l.stem, n.Text)}}})
-	case query.Prefix:
-		w := &wanted{text: n.Text + "*"}
-		return w, c.wantTerms(w, l.asTerm(n.Text), nil)
-	case query.Fuzzy:
-		near, err := nearly(l.asTerm(n.Text))
-		if err != nil {
-			return nil, err
-		}
-		w := &wanted{text: n.Text + "~"}
-		return w, c.wantTerms(w, "", near)
-	default:
-		word := n.(query.Word).Text
-		w := &wanted{text: word}
-		w.add(l, word, itself)
-		for _, alike := range c.g.synonyms.of(w.runs) {
-			w.add(l, alike, synonym)
-		}
-		return asked(n, w)
-	}
-}
-
-// asked refuses what holds nothing but signs.
-func asked(n query.Node, w *wanted) (*wanted, error) {
-	if len(w.runs) == 0 || len(w.runs[0].stems) == 0 {
-		return nil, &UseError{fmt.Sprintf("%s holds nothing that can be searched for", n)}
-	}
-	return w, nil
-}
-
-// add adds a word. One with hyphens is looked for in pictures as a whole and in
-// texts as its parts beside each other.
-func (w *wanted) add(l *language, word string, kind runKind) {
-	r := run{stems: terms(l.stem, word), kind: kind}
-	switch {
-	case len(r.stems) == 0:
-		return
-	case len(r.stems) == 1:
-		r.seen = r.stems[0]
-	case hyphenated.MatchString(word):
-		r.seen = stemOfWhole(word)
-	}
-	w.runs = append(w.runs, r)
-}
-
-// spellers build automata that accept words with up to 1 and 2 letters changed,
-// left out, put in, or swapped with their neighbours. Making one takes
-// milliseconds.
-var spellers = [...]func() (*levenshtein.LevenshteinAutomatonBuilder, error){
-	1: sync.OnceValues(func() (*levenshtein.LevenshteinAutomatonBuilder, error) {
-		return levenshtein.NewLevenshteinAutomatonBuilder(1, true)
-	}),
-	2: sync.OnceValues(func() (*levenshtein.LevenshteinAutomatonBuilder, error) {
-		return levenshtein.NewLevenshteinAutomatonBuilder(2, true)
-	}),
-}
-
-// asTerm is a word, or its beginning, as fieldPlain holds it.
-func (l *language) asTerm(text string) string {
-	if one := terms(l.plain, text); len(one) == 1 {
-		return one[0]
-	}
-	return strings.ToLower(text)
-}
-
-// longestSpelling is more letters than any word has. The automaton grows with
-// them and has a limit.
-const longestSpelling = 200
-
-// nearly accepts words that differ in a letter, or in two from six letters on.
-func nearly(word string) (*levenshtein.DFA, error) {
-	letters, distance := utf8.RuneCountInString(word), uint8(1)
-	if letters > longestSpelling {
-		return nil, &UseError{fmt.Sprintf("a word of %d letters is too long to look for other spellings", letters)}
-	}
-	if letters > 5 {
-		distance = 2
-	}
-	speller, err := spellers[distance]()
-	if err != nil {
-		return nil, err
-	}
-	return speller.BuildDfa(word, distance)
-}
-
-// wantTerms adds the words of the index that begin with a prefix and are
-// accepted, and the picture words likewise.
-func (c *compiler) wantTerms(w *wanted, prefix string, accepted *levenshtein.DFA) error {
-	found, err := c.known(prefix, accepted)
-	if err != nil {
-		return err
-	}
-	for _, word := range found[:min(len(found), mostWords)] {
-		w.add(c.g.language, word, other)
-	}
-	return nil
-}
-
-// known are the words of the index's texts and of its pictures that begin with
-// a prefix and are accepted (nil: all), the commonest first.
-func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, error) {
-	counts := make(map[string]uint64)
-	count := func(word string) error {
-		if _, again := counts[word]; again {
-			return nil
-		}
-		n, err := c.postings.count(fieldPlain, word)
-		counts[word] = n
-		return err
-	}
-	var err error
-	if accepted == nil {
-		err = c.postings.terms(fieldPlain, prefix, nil, count)
-	} else {
-		err = c.postings.terms(fieldPlain, prefix, accepted, count)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range c.view.Blocks {
-		v, err := c.g.vocabulary(b.Model)
-		if err != nil {
-			return nil, err
-		}
-		for _, word := range v.Words {
-			// Of a word that is only seen, about so many show it.
-			shown := uint64(word.Prior * float64(b.Slots))
-			for _, form := range word.Forms {
-				if strings.HasPrefix(form, prefix) && accepts(accepted, form) {
-					counts[form] = max(counts[form], shown)
-				}
-			}
-		}
-	}
-	words := make([]string, 0, len(counts))
-	for word := range counts {
-		words = append(words, word)
-	}
-	slices.SortFunc(words, func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
-	})
-	return words, nil
-}
-
-func accepts(dfa *levenshtein.DFA, word string) bool {
-	if dfa == nil {
-		return true
-	}
-	state := dfa.Start()
-	for _, b := range []byte(word) {
-		state = dfa.Accept(state, b)
-	}
-	return dfa.IsMatch(state)
-}
 
 // look makes the matcher of what is wanted: by its columns in the blocks whose
 // models look for it, and by what is said in the others.
@@ -261,6 +56,20 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 		return nil
 	}
 	said := newSaid(c.view)
+	for i, v := range known {
+		if !unseen(v) {
+			said.evidence[i] = nothing
+			continue
+		}
+		// A word is as rare in a block whose model does not know it as another
+		// model says.
+		for _, judge := range append([]*vocabulary{v}, known...) {
+			if own, knowsIt := judge.places[w.own()]; knowsIt {
+				said.weights[i] = judge.weights(own, r.kind, judge == v)
+				break
+			}
+		}
+	}
 	for _, group := range textGroups {
 		if err := c.sayIn(group, r.stems, said); err != nil {
 			return err
@@ -272,58 +81,47 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 			return err
 		}
 	}
-	for i, v := range known {
-		if said.evidence[i] == nil || !unseen(v) {
-			continue
+	for i, evidence := range said.evidence {
+		if len(evidence) > 0 {
+			w.found.blocks[i] = append(w.found.blocks[i], column{evidence, 1})
 		}
-		// A word is as rare in a block whose model does not know it as another
-		// model says.
-		for _, judge := range append([]*vocabulary{v}, known...) {
-			if own, knowsIt := judge.places[w.own()]; knowsIt {
-				judge.weigh(said.evidence[i], own, r.kind)
-				break
-			}
-		}
-		w.found.blocks[i] = append(w.found.blocks[i], column{said.evidence[i], 1})
 	}
 	return nil
 }
 
-// weigh turns evidence of texts (saidIn) into that of a picture word. What a
-// model says in place of the word is enough to be found and no more.
-func (v *vocabulary) weigh(evidence []byte, word int, kind runKind) {
-	byModel := v.likely[word]
-	if kind == itself {
-		byModel = min(v.sure[word]+saidByModel, v.person[word]-1)
+// weights turn evidence of texts (saidIn) into that of a picture word. What a
+// model says in place of the word is enough to be found; hasColumn: and no
+// more, since the word's own column tells better what the picture shows.
+func (v *vocabulary) weights(word int, kind runKind, hasColumn bool) *[256]byte {
+	byModel := min(v.sure[word]+saidByModel, v.person[word]-1)
+	switch {
+	case kind == synonym && hasColumn:
+		byModel = 1
+	case kind == synonym:
+		byModel = v.likely[word]
 	}
-	for place, e := range evidence {
-		switch {
-		case e == saidByPerson:
-			evidence[place] = v.person[word]
-		case e > isKind:
-			evidence[place] = byModel
-		}
+	weights := &[256]byte{isKind: isKind, saidByPerson: v.person[word]}
+	for said := isKind + 1; said < saidByPerson; said++ {
+		weights[said] = byModel
 	}
+	return weights
 }
 
 // sayIn adds where a group of fields holds stems beside each other.
 func (c *compiler) sayIn(group textGroup, stems []string, said *said) error {
 	raise := func(field string) func(columns.Slot) {
-		return func(slot columns.Slot) { said.raise(slot, saidIn[field]) }
+		evidence := saidIn[field]
+		return func(slot columns.Slot) { said.raise(slot, evidence) }
 	}
 	if len(stems) == 2 {
 		return c.postings.each(group.pairs, stems[0]+pairSeparator+stems[1], raise(group.fields[0]))
 	}
 	for _, field := range group.fields {
+		var err error
 		if len(stems) == 1 {
-			if err := c.postings.each(field, stems[0], raise(field)); err != nil {
-				return err
-			}
-			continue
-		}
-		candidates, err := c.postings.holdingPairs(group.pairs, stems)
-		if err == nil {
-			err = c.postings.phrase(c.ctx, c.g.language.mapping, field, stems, candidates, raise(field))
+			err = c.postings.each(field, stems[0], raise(field))
+		} else {
+			err = c.postings.phrase(c.ctx, field, group.pairs, stems, raise(field))
 		}
 		if err != nil {
 			return err
@@ -402,9 +200,17 @@ func (m *looker) score(b *columns.Block, of *columns.Bits, into []int32) {
 }
 
 // said is a column that is made for a query from the index of texts.
-type said struct{ evidence [][]byte }
+type said struct {
+	evidence [][]byte     // by block; nil: nothing is said yet
+	weights  []*[256]byte // by block: what evidence becomes; nil: it stays
+}
 
-func newSaid(view *columns.View) *said { return &said{make([][]byte, len(view.Blocks))} }
+// nothing is the evidence of a block that is not asked.
+var nothing = []byte{}
+
+func newSaid(view *columns.View) *said {
+	return &said{make([][]byte, len(view.Blocks)), make([]*[256]byte, len(view.Blocks))}
+}
 
 // raise makes e the least evidence of a photo. A slot that the view does not
 // hold yet is left out.
@@ -413,17 +219,23 @@ func (s *said) raise(slot columns.Slot, e byte) {
 	if block >= len(s.evidence) {
 		return
 	}
-	if s.evidence[block] == nil {
-		s.evidence[block] = make([]byte, columns.BlockSize)
+	evidence := s.evidence[block]
+	if len(evidence) == 0 {
+		if evidence != nil {
+			return
+		}
+		evidence = make([]byte, columns.BlockSize)
+		s.evidence[block] = evidence
 	}
-	s.evidence[block][place] = max(s.evidence[block][place], e)
+	if weights := s.weights[block]; weights != nil {
+		e = weights[e]
+	}
+	evidence[place] = max(evidence[place], e)
 }
 
 func (s *said) narrow(b *columns.Block, found *columns.Bits) {
 	var there columns.Bits
-	if s.evidence[b.Number] != nil {
-		there.OrAtLeast(s.evidence[b.Number], 1)
-	}
+	there.OrAtLeast(s.evidence[b.Number], 1)
 	found.And(&there)
 }
 

@@ -130,6 +130,11 @@ func scaled(degrees float64) int32 { return int32(math.Round(degrees * columns.P
 // earthRadius is the mean radius in metres (IUGG).
 const earthRadius = 6_371_008.8
 
+// fullTurn is 360 degrees.
+const fullTurn = 360 * columns.PlaceScale
+
+func abs(x int64) int64 { return max(x, -x) }
+
 // near filters by the distance along the surface of a sphere (haversine).
 func near(q query.Near) matcher {
 	radians := func(degrees float64) float64 { return degrees * math.Pi / 180 }
@@ -137,12 +142,21 @@ func near(q query.Near) matcher {
 	// What is too far north or south needs no more than a comparison.
 	reach := q.Radius / earthRadius * 180 / math.Pi
 	south, north := scaled(max(q.Lat-reach, -90)), scaled(min(q.Lat+reach, 90))
+	// So does what is too far east or west, unless the circle holds a pole.
+	width := 180.0
+	if widest := math.Sin(min(q.Radius/earthRadius, math.Pi/2)); math.Abs(q.Lat)+reach < 90 {
+		width = math.Asin(min(1, widest/math.Cos(lat))) * 180 / math.Pi
+	}
+	east, far := scaled(q.Lon), int64(math.Ceil(width*columns.PlaceScale))
 	most := math.Sin(min(q.Radius/(2*earthRadius), math.Pi/2))
 	return filter(func(b *columns.Block) func(place int) bool {
 		flags, lats, lons := b.Flags(), b.Lats(), b.Lons()
 		return func(place int) bool {
 			at := lats[place]
 			if at < south || at > north || flags[place]&columns.HasPlace == 0 {
+				return false
+			}
+			if distance := int64(lons[place]) - int64(east); min(abs(distance), fullTurn-abs(distance)) > far {
 				return false
 			}
 			otherLat := radians(float64(at) / columns.PlaceScale)

@@ -1,16 +1,11 @@
 package search
 
 import (
-	"context"
 	"errors"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/RoaringBitmap/roaring/v2/roaring64"
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	"github.com/blevesearch/bleve/v2/mapping"
-	"github.com/blevesearch/bleve/v2/search"
-	blevequery "github.com/blevesearch/bleve/v2/search/query"
 	index "github.com/blevesearch/bleve_index_api"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	"github.com/blevesearch/vellum"
@@ -159,110 +154,6 @@ func (p *postings) terms(field, prefix string, accepted vellum.Automaton, visit 
 		}
 	}
 	return nil
-}
-
-// holdingPairs are the documents, by their numbers in the snapshot, that hold
-// every two of some terms that follow each other.
-func (p *postings) holdingPairs(field string, terms []string) (*roaring64.Bitmap, error) {
-	all := roaring64.New()
-	for i, s := range p.snapshot.Segments() {
-		var found *roaring.Bitmap
-		for j := range len(terms) - 1 {
-			documents, err := list(s, field, terms[j]+pairSeparator+terms[j+1])
-			if err != nil {
-				return nil, err
-			}
-			bitmap, err := bitmapOf(documents)
-			if err != nil {
-				return nil, err
-			}
-			if found == nil {
-				found = bitmap
-			} else {
-				found.And(bitmap)
-			}
-		}
-		for numbers := found.Iterator(); numbers.HasNext(); {
-			all.Add(p.bases[i] + uint64(numbers.Next()))
-		}
-	}
-	return all, nil
-}
-
-// bitmapOf is a copy of a list of documents.
-func bitmapOf(documents segment.PostingsList) (*roaring.Bitmap, error) {
-	found := documents.Iterator(false, false, false, nil)
-	if fast, ok := found.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
-		return fast.ActualBitmap().Clone(), nil
-	}
-	bitmap := roaring.New()
-	for {
-		posting, err := found.Next()
-		if err != nil || posting == nil {
-			return bitmap, err
-		}
-		bitmap.Add(uint32(posting.Number()))
-	}
-}
-
-// phrase calls visit for every photo in whose field the terms stand beside
-// each other. Where candidates are known, no others are looked at.
-func (p *postings) phrase(ctx context.Context, m mapping.IndexMapping, field string, terms []string, candidates *roaring64.Bitmap, visit func(columns.Slot)) (err error) {
-	if len(terms) == 1 {
-		return p.each(field, terms[0], visit)
-	}
-	if candidates != nil && candidates.IsEmpty() {
-		return nil
-	}
-	matches, err := blevequery.NewPhraseQuery(terms, field).Searcher(ctx, p.snapshot, m, search.SearcherOptions{Score: "none"})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, matches.Close()) }()
-	sc := &search.SearchContext{
-		DocumentMatchPool: search.NewDocumentMatchPool(matches.DocumentMatchPoolSize()+1, 0),
-		IndexReader:       p.snapshot,
-	}
-	next := func() (*search.DocumentMatch, error) { return matches.Next(sc) }
-	if candidates != nil {
-		rest := candidates.Iterator()
-		next = func() (*search.DocumentMatch, error) { return nextOf(rest, matches, sc) }
-	}
-	for n := 0; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		d, err := next()
-		if err != nil || d == nil {
-			return err
-		}
-		slot, err := p.slotOf(d.IndexInternalID)
-		if err != nil {
-			return err
-		}
-		visit(slot)
-		sc.DocumentMatchPool.Put(d)
-	}
-}
-
-// nextOf is the next match among candidates: each side skips what the other
-// does not have.
-func nextOf(candidates roaring64.IntPeekable64, matches search.Searcher, sc *search.SearchContext) (*search.DocumentMatch, error) {
-	for candidates.HasNext() {
-		want := candidates.PeekNext()
-		d, err := matches.Advance(sc, index.NewIndexInternalID(nil, want))
-		if err != nil || d == nil {
-			return nil, err
-		}
-		got := d.IndexInternalID.Value()
-		candidates.AdvanceIfNeeded(got)
-		if candidates.HasNext() && candidates.PeekNext() == got {
-			candidates.Next()
-			return d, nil
-		}
-		sc.DocumentMatchPool.Put(d)
-	}
-	return nil, nil
 }
 
 // slotOf is where the document of an internal ID lies.

@@ -65,10 +65,11 @@ func newVocabulary(model string, v storage.Vocabulary) *vocabulary {
 	return known
 }
 
-// fold adds what is said about a photo to what is seen in it, in place. What a
-// caption says, the picture likely shows. A person's word has the
-// probability 1 and no more, so that rare words count more than common ones
-// whoever writes them; it always comes before the model's.
+// fold adds what is said about a photo to what is seen in it, in place. What
+// the caption says, the picture likely shows; the other captions of the beam
+// only make their words more likely. A person's word has the probability 1 and
+// no more, so that rare words count more than common ones whoever writes them;
+// it always comes before the model's.
 func (v *vocabulary) fold(evidence []byte, t texts) {
 	each := func(stems []string, become func(i int) byte) {
 		for _, stem := range stems {
@@ -77,9 +78,9 @@ func (v *vocabulary) fold(evidence []byte, t texts) {
 			}
 		}
 	}
-	for _, stems := range [][]string{t.others, t.caption} {
-		each(stems, func(i int) byte { return min(max(evidence[i], v.likely[i]), 255-saidByModel) + saidByModel })
-	}
+	more := func(e byte) byte { return min(e, 255-saidByModel) + saidByModel }
+	each(t.others, func(i int) byte { return more(evidence[i]) })
+	each(t.caption, func(i int) byte { return more(max(evidence[i], v.likely[i])) })
 	for i, most := range v.person {
 		evidence[i] = min(evidence[i], most-1)
 	}

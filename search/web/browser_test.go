@@ -259,25 +259,27 @@ func captionsAreText(t *testing.T, browser *browsertest.Browser) {
 // manyIndex finds any number of photos: those of a site over and over.
 type manyIndex struct {
 	index
-	ids   []string
 	total int
+	ids   atomic.Pointer[[]string]
 	asked atomic.Int64 // pages
 }
 
 func (m *manyIndex) of(s *site) {
+	var ids []string
 	for _, id := range s.ids {
-		m.ids = append(m.ids, id.String())
+		ids = append(ids, id.String())
 	}
+	m.ids.Store(&ids)
 }
 
 func (m *manyIndex) Search(_ context.Context, r search.Request) (search.Result, error) {
 	m.asked.Add(1)
 	from, _ := strconv.Atoi(r.After) // empty: 0
 	result := search.Result{Total: uint64(m.total), Hits: []search.Hit{}}
-	to := min(from+r.Limit, m.total)
+	to, ids := min(from+r.Limit, m.total), *m.ids.Load()
 	for n := from; n < to; n++ {
 		result.Hits = append(result.Hits, search.Hit{
-			Photo: m.ids[n%len(m.ids)], Caption: fmt.Sprintf("Photo number %d.", n), Paths: []string{"/x.jpg"},
+			Photo: ids[n%len(ids)], Caption: fmt.Sprintf("Photo number %d.", n), Paths: []string{"/x.jpg"},
 			Width: 3000 + n%7*500, Height: 2000 + n%5*500, TakenAt: fmt.Sprintf("%d-05-04T14:03:09-00:00", 2019-n/(m.total/2)),
 		})
 	}
@@ -390,6 +392,7 @@ func loginIsAsked(t *testing.T, browser *browsertest.Browser) {
 	tab.Wait("the way in should be shown", `location.pathname === '/login' && document.activeElement.id === 'token'`)
 	tab.Type("wrong" + kb.Enter)
 	tab.Shows("[role=alert]", "the token is wrong")
+	tab.Wait("the field should have the focus again", `document.activeElement.id === 'token'`)
 	tab.Type(s.server.NewToken() + kb.Enter)
 	tab.Wait("it should lead on", `location.pathname === '/library'`)
 	tab.Shows("#figures", "photos captioned")

@@ -64,6 +64,7 @@ export class Viewer {
       this.#photo = photo;
       if (!hit) this.#paint(photo);
       this.#describe(photo);
+      if (this.#stage.classList.contains('zoomed')) this.#sharpen();
     } catch (error) {
       if (error.name !== 'AbortError') this.#fail(error);
     }
@@ -137,9 +138,7 @@ export class Viewer {
       this.#unzoom();
       return;
     }
-    const { photo, format } = this.#photo ?? {};
-    const large = this.#picture.querySelector('.large');
-    if (!large) return;
+    if (!this.#photo) return;
     this.#stage.classList.add('zoomed');
     byID('zoom').setAttribute('aria-pressed', 'true');
     const middle = () => {
@@ -147,7 +146,14 @@ export class Viewer {
         (this.#stage.scrollHeight - this.#stage.clientHeight) / 2);
     };
     middle();
-    if (shown.has(format)) large.src = api.original(photo);
+    this.#sharpen();
+  }
+
+  // sharpen shows the original in place of the preview, once it is known what
+  // it is.
+  #sharpen() {
+    const { photo, format } = this.#photo;
+    if (shown.has(format)) this.#picture.querySelector('.large').src = api.original(photo);
   }
 
   #unzoom() {

@@ -11,11 +11,13 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/custom"
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	keywordmarker "github.com/blevesearch/bleve/v2/analysis/token/keyword"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/token/porter"
 	"github.com/blevesearch/bleve/v2/analysis/token/shingle"
 	"github.com/blevesearch/bleve/v2/analysis/token/unicodenorm"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+	"github.com/blevesearch/bleve/v2/analysis/tokenmap"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/go-porterstemmer"
 )
@@ -56,6 +58,10 @@ var textGroups = []textGroup{
 	{[]string{fieldWritten, fieldNames}, fieldWrittenPairs},
 }
 
+// likeStopWords are words that the stemmer would make stop words of, "on" and
+// "at".
+var likeStopWords = []any{"one", "ones", "ate"}
+
 // pairSeparator stands between the stems of a pair.
 const pairSeparator = " "
 
@@ -72,6 +78,7 @@ type language struct {
 
 func newLanguage() (*language, error) {
 	const normalize, stem, pairs, plain = "shoebox_nfkc", "shoebox_stem", "shoebox_pairs", "shoebox_plain"
+	const unstemmed = "shoebox_unstemmed"
 	m := mapping.NewIndexMapping()
 	if err := m.AddCustomTokenFilter(normalize, map[string]any{"type": unicodenorm.Name, "form": unicodenorm.NFKC}); err != nil {
 		return nil, err
@@ -82,10 +89,17 @@ func newLanguage() (*language, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.AddCustomTokenMap(unstemmed, map[string]any{"type": tokenmap.Name, "tokens": likeStopWords}); err != nil {
+		return nil, err
+	}
+	err = m.AddCustomTokenFilter(unstemmed, map[string]any{"type": keywordmarker.Name, "keywords_token_map": unstemmed})
+	if err != nil {
+		return nil, err
+	}
 	analyzers := map[string][]string{
 		// The filters of Bleve's "en" but for its stop words: phrases need them.
-		stem:  {normalize, en.PossessiveName, lowercase.Name, porter.Name},
-		pairs: {normalize, en.PossessiveName, lowercase.Name, porter.Name, pairs},
+		stem:  {normalize, en.PossessiveName, lowercase.Name, unstemmed, porter.Name},
+		pairs: {normalize, en.PossessiveName, lowercase.Name, unstemmed, porter.Name, pairs},
 		plain: {normalize, en.PossessiveName, lowercase.Name},
 	}
 	for name, filters := range analyzers {

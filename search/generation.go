@@ -71,7 +71,7 @@ func newGeneration(path string) (*generation, error) {
 		return nil, err
 	}
 	// path is DATA/search/gen-N.
-	synonyms, err := newSynonyms(filepath.Join(filepath.Dir(filepath.Dir(path)), "synonyms.txt"))
+	synonyms, err := newSynonyms(language, filepath.Join(filepath.Dir(filepath.Dir(path)), "synonyms.txt"))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (c *compiler) look(w *wanted, without bool) (matcher, error) {
 func (c *compiler) columns(w *wanted, b *columns.Block, v *vocabulary, without bool) (found []column) {
 	_, knowsIt := v.places[w.own()]
 	for _, r := range w.runs {
-		if place, known := v.places[r.seen]; known && !(knowsIt && r.kind == synonym) {
+		if place, known := v.places[r.seen]; known && (r.kind != synonym || !knowsIt) {
 			found = append(found, column{b.Word(place), c.least(v, place, without)})
 		}
 	}
@@ -93,14 +93,14 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 // model says in place of the word is enough to be found; hasColumn: and no
 // more, since the word's own column tells better what the picture shows.
 func (v *vocabulary) weights(word int, kind runKind, hasColumn bool) *[256]byte {
-	byModel := min(v.sure[word]+saidByModel, v.person[word]-1)
+	byModel, byKind := min(v.sure[word]+saidByModel, v.person[word]-1), byte(isKind)
 	switch {
 	case kind == synonym && hasColumn:
-		byModel = 1
+		byModel, byKind = 1, 0 // kinds are in the column (foldKinds)
 	case kind == synonym:
 		byModel = v.likely[word]
 	}
-	weights := &[256]byte{isKind: isKind, saidByPerson: v.person[word]}
+	weights := &[256]byte{isKind: byKind, saidByPerson: v.person[word]}
 	for said := isKind + 1; said < saidByPerson; said++ {
 		weights[said] = byModel
 	}

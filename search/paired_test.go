@@ -31,9 +31,8 @@ func TestARawFileAndTheJPEGBesideItAreOneResult(t *testing.T) {
 			slices.Sort(paths[1:])
 			got = append(got, paths)
 		}
-		byFirst := func(a, b []string) int { return slices.Compare(a, b) }
-		slices.SortFunc(got, byFirst)
-		slices.SortFunc(want, byFirst)
+		slices.SortFunc(got, slices.Compare)
+		slices.SortFunc(want, slices.Compare)
 		if !slices.EqualFunc(got, want, slices.Equal[[]string]) || result.Total != uint64(len(want)) {
 			t.Errorf("%d photos: %q, want %q", result.Total, got, want)
 		}

@@ -17,13 +17,16 @@ import (
 var shippedSynonyms string
 
 // synonyms tell by which other words a word is found too.
-type synonyms struct{ words map[string][]string } // stem -> words
+type synonyms struct {
+	language *language
+	words    map[string][]string // stem -> words
+}
 
 // newSynonyms reads the shipped list and a person's own, which need not exist.
 // A line is "bike = bicycle = cycle", each found by all, or "puppy, kitten >
 // pet", found by pet too; # begins a comment.
-func newSynonyms(own string) (*synonyms, error) {
-	s := &synonyms{words: make(map[string][]string)}
+func newSynonyms(l *language, own string) (*synonyms, error) {
+	s := &synonyms{l, make(map[string][]string)}
 	if err := s.read(shippedSynonyms); err != nil {
 		return nil, fmt.Errorf("the shipped synonyms: %w", err)
 	}
@@ -62,7 +65,12 @@ func (s *synonyms) read(text string) error {
 // add makes a word found by others. Only the words of the list are synonyms,
 // not theirs again.
 func (s *synonyms) add(asked string, others []string) {
-	stem := stemOfWhole(asked)
+	key := run{stems: terms(s.language.stem, asked)}
+	key.setSeen(asked)
+	stem := key.seen
+	if stem == "" {
+		return // several words: only the other way round
+	}
 	for _, other := range others {
 		if other != asked && !slices.Contains(s.words[stem], other) {
 			s.words[stem] = append(s.words[stem], other)

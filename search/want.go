@@ -89,15 +89,21 @@ func asked(n query.Node, w *wanted) (*wanted, error) {
 // texts as its parts beside each other.
 func (w *wanted) add(l *language, word string, kind runKind) {
 	r := run{stems: terms(l.stem, word), kind: kind}
-	switch {
-	case len(r.stems) == 0:
+	if len(r.stems) == 0 {
 		return
+	}
+	r.setSeen(word)
+	w.runs = append(w.runs, r)
+}
+
+// setSeen finds the stem by which pictures are asked for a word, if any.
+func (r *run) setSeen(word string) {
+	switch {
 	case len(r.stems) == 1:
 		r.seen = r.stems[0]
 	case hyphenated.MatchString(word):
 		r.seen = stemOfWhole(word)
 	}
-	w.runs = append(w.runs, r)
 }
 
 // spellers build automata that accept words with up to 1 and 2 letters changed,

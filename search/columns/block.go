@@ -191,7 +191,7 @@ func (b *Block) SortNames() [][2]uint64 { return values[[2]uint64](b, factName) 
 // Shots are the keys of what was released in one press of the button (Shot).
 func (b *Block) Shots() []uint64 { return values[uint64](b, factShot) }
 
-// Cameras, Lenses and Folders are numbers of View.Names; 0: unknown.
+// Cameras are numbers of View.Names; 0: unknown.
 func (b *Block) Cameras() []uint32 { return values[uint32](b, factCamera) }
 
 // Lenses are numbers of View.Names.

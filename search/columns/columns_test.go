@@ -193,9 +193,6 @@ func TestFilesOfAnotherStateAreDamaged(t *testing.T) {
 	tests := map[string]func(dir string, state *State) error{
 		"a block that is missing":      func(dir string, _ *State) error { return os.Remove(filepath.Join(dir, "block-00000")) },
 		"a block that was cut off":     func(dir string, _ *State) error { return os.Truncate(filepath.Join(dir, "block-00000"), 9000) },
-		"a block of another model":     func(_ string, s *State) error { s.Blocks[0].Model = "two"; return nil },
-		"a block of other words":       func(_ string, s *State) error { s.Blocks[0].Words = 5; return nil },
-		"more slots than a block has":  func(_ string, s *State) error { s.Blocks[0].Slots = BlockSize + 1; return nil },
 		"a header overwritten by junk": func(dir string, _ *State) error { return junk(filepath.Join(dir, "block-00000")) },
 	}
 	for name, damage := range tests {
@@ -206,6 +203,20 @@ func TestFilesOfAnotherStateAreDamaged(t *testing.T) {
 			if err := errors.Join(c.Close(), damage(dir, &state)); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := Open(dir, state, true); !errors.Is(err, ErrDamaged) {
+				t.Errorf("Open() = %v, want ErrDamaged", err)
+			}
+		})
+	}
+	for name, change := range map[string]func(b *BlockState){
+		"a block of another model":    func(b *BlockState) { b.Model = "two" },
+		"a block of other words":      func(b *BlockState) { b.Words = 5 },
+		"more slots than a block has": func(b *BlockState) { b.Slots = BlockSize + 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			state := put(t, open(t, dir, State{}, false), []Placed{record(random, 1, "one", 4)})
+			change(&state.Blocks[0])
 			if _, err := Open(dir, state, true); !errors.Is(err, ErrDamaged) {
 				t.Errorf("Open() = %v, want ErrDamaged", err)
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
@@ -98,11 +99,13 @@ func typedWordsAreFound(t *testing.T, browser *browsertest.Browser) {
 // slowIndex never answers when it is asked for what is slow.
 type slowIndex struct {
 	index
-	dropped chan struct{} // a request like that was given up
+	asked   chan struct{} // such a request has come
+	dropped chan struct{} // and was given up
 }
 
 func (s slowIndex) Search(ctx context.Context, r search.Request) (search.Result, error) {
 	if r.Query.String() == "slow" {
+		s.asked <- struct{}{}
 		<-ctx.Done()
 		s.dropped <- struct{}{}
 		return search.Result{}, ctx.Err()
@@ -110,17 +113,26 @@ func (s slowIndex) Search(ctx context.Context, r search.Request) (search.Result,
 	return s.index.Search(ctx, r)
 }
 
+func comes(t *testing.T, event <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-event:
+	case <-time.After(30 * time.Second):
+		t.Fatal(otherwise)
+	}
+}
+
 func lateAnswersAreDropped(t *testing.T, browser *browsertest.Browser) {
-	slow := slowIndex{dropped: make(chan struct{}, 1)}
+	slow := slowIndex{asked: make(chan struct{}, 1), dropped: make(chan struct{}, 1)}
 	s := newSite(t, func(c *web.Config) { slow.index, c.Index = c.Index.(index), &slow })
 	tab := browser.Tab(t, s.url)
 	tab.Shows("#total", "5 photos")
 	tab.Type("slow")
-	tab.Wait("it should be searched", `location.search === '?q=slow'`)
+	comes(t, slow.asked, "what was typed is not searched")
 	tab.Do(`document.querySelector('#q').select()`)
 	tab.Type("temple")
 	tab.Shows("#total", "1 photo")
-	<-slow.dropped
+	comes(t, slow.dropped, "what was searched before goes on")
 	tab.Wait("nothing should be said of what was dropped", `document.querySelector('#problem').hidden`)
 }
 

@@ -163,7 +163,7 @@ func indexStatus(ctx context.Context, s *settings, library *library) indexReport
 	if err != nil {
 		return indexReport{Problem: err.Error()}
 	}
-	changes, err := library.Changes(ctx, info.Cursor, 1)
+	changes, err := library.Changes(ctx, info.Cursor, mostLag)
 	if err != nil {
 		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
 	}
@@ -171,7 +171,11 @@ func indexStatus(ctx context.Context, s *settings, library *library) indexReport
 	if err != nil {
 		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
 	}
-	report := indexReport{Photos: int(info.Photos), Behind: changes.Restart || len(changes.Items) > 0 || len(blockers) > 0}
+	report := indexReport{
+		Photos: int(info.Photos),
+		Behind: changes.Restart || len(changes.Items) > 0 || len(blockers) > 0,
+		lag:    lag{anew: changes.Restart, photos: len(changes.Items), more: changes.More},
+	}
 	for _, b := range blockers {
 		report.HeldBackBy = append(report.HeldBackBy, fmt.Sprintf("%s (process %d of the server, since %s)", b.Application, b.PID, b.Since.Local().Format("15:04:05")))
 	}

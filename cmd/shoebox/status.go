@@ -84,10 +84,34 @@ type modelReport struct {
 type indexReport struct {
 	Photos int  `json:"photos"` // photos that search knows
 	Behind bool `json:"behind"` // Postgres has changes that search does not show yet
+	lag    lag
 	// HeldBackBy names open transactions that hide changes from search.
 	HeldBackBy []string `json:"held_back_by,omitempty"`
 	// Problem is set when the index cannot be opened.
 	Problem string `json:"problem,omitempty"`
+}
+
+// lag is what the change feed has for an index that is behind.
+type lag struct {
+	anew   bool // the index is of another database, or of before a restore
+	photos int  // that changed
+	more   bool // than those
+}
+
+// mostLag is how many changed photos are counted: reading them is what costs.
+const mostLag = 1000
+
+func (l lag) String() string {
+	switch {
+	case l.anew:
+		return "is of another database or of before a restore"
+	case l.photos == 0:
+		return "is behind"
+	case l.more:
+		return fmt.Sprintf("is behind by more than %d changed photos", l.photos)
+	default:
+		return fmt.Sprintf("is behind by %d changed photos", l.photos)
+	}
 }
 
 func statusOf(ctx context.Context, s *settings, library *library) (statusReport, error) {
@@ -156,7 +180,7 @@ func (r statusReport) print(out io.Writer) error {
 	case r.Index.Problem != "":
 		fmt.Fprintln(out, "search:", r.Index.Problem)
 	case r.Index.Behind:
-		fmt.Fprintf(out, "search knows %d photos and is behind; the next `shoebox index` brings it up to date\n", r.Index.Photos)
+		fmt.Fprintf(out, "search knows %d photos and %s; `shoebox serve` or the next `shoebox index` brings it up to date\n", r.Index.Photos, r.Index.lag)
 	default:
 		fmt.Fprintf(out, "search knows %d photos and is up to date\n", r.Index.Photos)
 	}

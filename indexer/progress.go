@@ -12,6 +12,7 @@ import (
 type Progress struct {
 	Captioned   atomic.Int64 // by the model, in this run
 	Linked      atomic.Int64 // copies, moves and rewritten files whose photo had a caption
+	Sidecars    atomic.Int64 // known files of which only the sidecar was new, changed or gone
 	Failed      atomic.Int64
 	Unsupported atomic.Int64
 	Vanished    atomic.Int64
@@ -21,7 +22,7 @@ type Progress struct {
 
 // Files is how many files are finished, whatever the outcome.
 func (p *Progress) Files() int64 {
-	return p.Captioned.Load() + p.Linked.Load() + p.Failed.Load() + p.Unsupported.Load() + p.Vanished.Load()
+	return p.Captioned.Load() + p.Linked.Load() + p.Sidecars.Load() + p.Failed.Load() + p.Unsupported.Load() + p.Vanished.Load()
 }
 
 func (p *Progress) add(batch []item) {
@@ -43,6 +44,8 @@ func (p *Progress) add(batch []item) {
 			if r.Photo.Damaged {
 				p.Damaged.Add(1)
 			}
+		case r.Claim.Known != (storage.PhotoID{}):
+			p.Sidecars.Add(1)
 		default:
 			p.Linked.Add(1)
 		}

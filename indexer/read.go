@@ -62,14 +62,18 @@ func (w *Worker) read(ctx context.Context, claims <-chan storage.Claim, items ch
 	return nil
 }
 
-// readFile reads a file once: hash, pixels and metadata. What is wrong with
-// the file is part of the item; an error is about anything else.
+// readFile reads a file once, hash, pixels and metadata, and its sidecar; of
+// one that is known nothing but the sidecar. What is wrong with the file is
+// part of the item; an error is about anything else.
 func (w *Worker) readFile(ctx context.Context, claim storage.Claim) (item, error) {
-	it := item{result: storage.Result{Claim: claim}}
+	it := item{result: storage.Result{Claim: claim, PhotoID: claim.Known}}
 	root, ok := w.root(claim.FolderID)
 	if !ok {
 		it.givenBack = true
 		return it, nil
+	}
+	if err := w.readSidecar(ctx, &it, root); err != nil || it.givenBack || it.gone || claim.Known != (storage.PhotoID{}) {
+		return it, err
 	}
 	data, release, err := w.readBounded(ctx, filepath.Join(root.Path, claim.Path))
 	defer release()

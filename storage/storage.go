@@ -96,6 +96,15 @@ type FileStat struct {
 	Path    string // relative to the folder, slash separated, raw bytes
 	Size    int64  // bytes
 	ModTime int64  // nanoseconds since the epoch
+	// Sidecar is the file beside it in which programs keep what people wrote
+	// about the picture; zero: there is none.
+	Sidecar SidecarStat
+}
+
+// SidecarStat is what a directory walk sees of a sidecar.
+type SidecarStat struct {
+	Size    int64 // bytes
+	ModTime int64 // nanoseconds since the epoch
 }
 
 // KnownFile is what storage remembers of a file.
@@ -111,8 +120,8 @@ type KnownFile struct {
 
 // ScanChanges is what one part of a scan found to be different.
 type ScanChanges struct {
-	// Upserts are files that are new or whose size or time changed (and
-	// files to ask again): they become pending and present.
+	// Upserts are files that are new or whose size or time changed, or whose
+	// sidecar's did (and files to ask again): they become pending and present.
 	Upserts []FileStat
 	// Restored are the IDs of files that came back unchanged.
 	Restored []int64
@@ -154,6 +163,9 @@ type Claim struct {
 	// Recaption says that the file's photo has a caption that a person wants
 	// to be written anew.
 	Recaption bool
+	// Known is set when nothing but the sidecar is to be read: it changed, or
+	// went, since the file was found to be this photo.
+	Known PhotoID
 }
 
 // Lease is what a worker holds.
@@ -216,6 +228,9 @@ func (t Taken) String() string {
 type Location struct{ Lat, Lon float64 }
 
 // Photo is everything known about one content, whatever its files.
+//
+// What the sidecars of its files say is in the Metadata of a Change, where the
+// files are, and of no other Photo.
 type Photo struct {
 	ID     PhotoID
 	Pixels [32]byte // SHA-256 of the upright pixels that the model saw
@@ -249,6 +264,8 @@ type Result struct {
 	PhotoID PhotoID
 	Photo   *Photo
 	Failure *Failure
+	// Sidecar is what the file's sidecar says; nil: nothing.
+	Sidecar *Sidecar
 }
 
 // Failure is why a file has no caption.

@@ -36,7 +36,7 @@ func TestASidecarIsReadWholeOrNotAtAll(t *testing.T) {
 	}{
 		"whole":                 {packet: cupXMP, want: storage.Sidecar{Title: "A cup", Keywords: []string{"coffee", "red"}, Rating: new(4)}},
 		"without a rating":      {packet: strings.Replace(cupXMP, "xmp:Rating", "xmp:Label", 1), want: storage.Sidecar{Title: "A cup", Keywords: []string{"coffee", "red"}}},
-		"with no stars":         {packet: `<a xmlns:xmp="http://ns.adobe.com/xap/1.0/"><xmp:Rating>0</xmp:Rating></a>`, want: storage.Sidecar{}},
+		"with no stars":         {packet: `<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="0"/>`, want: storage.Sidecar{Rating: new(0)}},
 		"of things not known":   {packet: `<a/>`},
 		"cut off":               {packet: cupXMP[:len(cupXMP)-20], fails: true},
 		"empty":                 {fails: true},

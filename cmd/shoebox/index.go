@@ -198,6 +198,7 @@ func (j *indexJob) report() error {
 	}
 	fmt.Fprintf(out, ", %s in all\n", round(elapsed))
 	j.detail("copies, moved or rewritten files of photos that had a caption", p.Linked.Load())
+	j.detail("known pictures whose sidecar is new, changed or gone", p.Sidecars.Load())
 	j.detail("captions the model is unsure of", p.Unsure.Load())
 	j.detail("damaged files, captioned by what is there", p.Damaged.Load())
 	j.detail("files that are gone and leave search", int64(missing)+p.Vanished.Load())

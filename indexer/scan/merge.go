@@ -153,7 +153,7 @@ func (l *look) compare(onDisk *File, old *storage.KnownFile) error {
 		l.notOnDisk(old)
 	case old == nil:
 		l.takeUp(onDisk, &l.summary.New)
-	case onDisk.Size != old.Size || onDisk.ModTime != old.ModTime || askAgain(old):
+	case onDisk.FileStat != old.FileStat || askAgain(old):
 		l.takeUp(onDisk, &l.summary.Changed)
 	case old.Missing:
 		l.summary.Restored++

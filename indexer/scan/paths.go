@@ -14,8 +14,9 @@ import (
 // chunk is how many paths are looked up with a statement.
 const chunk = 2000
 
-// Paths scans parts of a root, given relative to it: a picture, or a folder
-// with everything below, or what was one and has gone ("" is the whole root).
+// Paths scans parts of a root, given relative to it: a picture or its sidecar,
+// or a folder with everything below, or what was one and has gone ("" is the
+// whole root).
 // It decides as Folder does, and hands over to it when the root is not what it
 // was at its last full scan.
 func Paths(ctx context.Context, store Store, folder storage.Folder, paths []string, options Options) (Summary, error) {
@@ -23,7 +24,7 @@ func Paths(ctx context.Context, store Store, folder storage.Folder, paths []stri
 	if problem != nil {
 		return Summary{}, leave(ctx, store, folder, problem)
 	}
-	parts := partsOf(paths)
+	parts := partsOf(l.withPictures(paths))
 	if l.summary.FileSystem != folder.FileSystem || len(parts) > 0 && parts[0] == "" {
 		return Folder(ctx, store, folder, options)
 	}
@@ -98,6 +99,10 @@ func (l *look) path(path string, old *storage.KnownFile, below bool) (deep bool,
 	}
 	if isPicture {
 		file := newFile(path, &stat)
+		if err := file.addSidecar(l.statSidecar); err != nil {
+			l.summary.Unreadable = append(l.summary.Unreadable, &unreadable{path: path, err: err})
+			return false, nil
+		}
 		if err := l.compare(&file, old); err != nil {
 			return false, err
 		}

@@ -35,8 +35,9 @@ func (u *unreadable) Is(target error) bool { return target == ErrUnreadable }
 // File is a picture that a walk has found.
 type File struct {
 	storage.FileStat
-	// Changed is when its name, content, size or times last changed, in
-	// nanoseconds since the epoch (ctime): nobody can set it to the past.
+	// Changed is when its name, content, size or times, or its sidecar's, last
+	// changed, in nanoseconds since the epoch (ctime): nobody can set it to the
+	// past.
 	Changed int64
 }
 
@@ -135,6 +136,7 @@ func (w *walker) list(dir string, above *rules) ([]entry, *rules, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	sidecars := w.sidecars(dir, rules, names)
 	var entries []entry
 	for _, name := range names {
 		e := entry{isDir: name.IsDir()}
@@ -147,19 +149,37 @@ func (w *walker) list(dir string, above *rules) ([]entry, *rules, error) {
 			continue
 		}
 		if !e.isDir {
-			// Below the open folder, the system need not find the way there
-			// again for each file.
-			var stat unix.Stat_t
-			e.err = unix.Fstatat(int(folder.Fd()), name.Name(), &stat, unix.AT_SYMLINK_NOFOLLOW)
+			e.file, e.err = stat(folder, e.file.Path, sidecars)
 			if isGone(e.err) {
 				continue
 			}
-			e.file = newFile(e.file.Path, &stat)
 		}
 		entries = append(entries, e)
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key(), b.key()) })
 	return entries, rules, nil
+}
+
+// stat looks at a picture in an open folder, and at its sidecar if it has one
+// of those: the system need not find the way there again for each.
+func stat(folder *os.File, path string, sidecars map[string]bool) (File, error) {
+	at := func(path string, into *unix.Stat_t) error {
+		_, name := split(path)
+		return unix.Fstatat(int(folder.Fd()), name, into, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	var s unix.Stat_t
+	err := at(path, &s)
+	file := newFile(path, &s)
+	if err != nil || len(sidecars) == 0 {
+		return file, err
+	}
+	err = file.addSidecar(func(path string, into *unix.Stat_t) error {
+		if !sidecars[path] {
+			return unix.ENOENT
+		}
+		return at(path, into)
+	})
+	return file, err
 }
 
 // isGone says that there is nothing at a path, or below something that is no

@@ -162,8 +162,8 @@ func (s *reportingStore) EndScan(ctx context.Context, folderID int64, end storag
 
 // differences are the changes of a scan, with what applying them does.
 func (s *reportingStore) differences(ctx context.Context, folderID int64, changes storage.ScanChanges) (all []Difference, err error) {
-	add := func(kind Kind, path, mended string) {
-		all = append(all, Difference{Kind: kind, Path: filepath.Join(s.folder.Path, path), Mended: mended})
+	add := func(kind Kind, path, mended, detail string) {
+		all = append(all, Difference{Kind: kind, Path: filepath.Join(s.folder.Path, path), Mended: mended, Detail: detail})
 	}
 	var paths []string
 	for _, file := range changes.Upserts {
@@ -173,16 +173,19 @@ func (s *reportingStore) differences(ctx context.Context, folderID int64, change
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]bool)
+	known := make(map[string]storage.KnownFile)
 	for _, file := range files {
-		known[file.Path] = true
+		known[file.Path] = file
 	}
-	for _, path := range paths {
-		kind := OnlyOnDisk
-		if known[path] {
+	for _, file := range changes.Upserts {
+		kind, detail := OnlyOnDisk, ""
+		if old, is := known[file.Path]; is {
 			kind = ChangedOnDisk
+			if file.Sidecar != old.Sidecar && file.Size == old.Size && file.ModTime == old.ModTime {
+				detail = "only its sidecar"
+			}
 		}
-		add(kind, path, "in the queue")
+		add(kind, file.Path, "in the queue", detail)
 	}
 	for kind, ids := range map[Kind][]int64{BackOnDisk: changes.Restored, NotOnDisk: changes.Missing} {
 		files, err := s.verifier.Store.FilesByID(ctx, ids)
@@ -190,7 +193,7 @@ func (s *reportingStore) differences(ctx context.Context, folderID int64, change
 			return nil, err
 		}
 		for _, file := range files {
-			add(kind, file.Path, map[Kind]string{BackOnDisk: "marked as present", NotOnDisk: "marked as missing"}[kind])
+			add(kind, file.Path, map[Kind]string{BackOnDisk: "marked as present", NotOnDisk: "marked as missing"}[kind], "")
 		}
 	}
 	return all, nil

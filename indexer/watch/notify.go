@@ -248,7 +248,7 @@ func (n *notices) left(rel string, renamed bool) {
 // change what is known: other programs' files grow all day.
 func (n *notices) matters(rel string) bool {
 	name := filepath.Base(rel)
-	if picture.IsPictureName(name) || name == scan.RulesName {
+	if picture.IsPictureName(name) || picture.IsSidecarName(name) || name == scan.RulesName {
 		return true
 	}
 	n.mu.Lock()

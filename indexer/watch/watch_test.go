@@ -315,3 +315,40 @@ func TestAWatcherSignsOff(t *testing.T) {
 		t.Errorf("%v, and the folder is %+v", err, store.watch)
 	}
 }
+
+func TestASidecarIsNoticed(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, "sub/a.jpg")
+	write(t, root, "sub/a.CR2")
+	write(t, root, "b.jpg")
+	_, store := start(t, root, quick)
+	store.has(t, "b.jpg", "sub/a.CR2", "sub/a.jpg")
+	beside := func(what, path string, size int64) {
+		t.Helper()
+		store.until(t, what, func() bool { return store.files[path].Sidecar.Size == size })
+	}
+	content := func(name string, size int) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, name), make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content("sub/a.xmp", 10)
+	beside("a new sidecar is known with one picture", "sub/a.jpg", 10)
+	beside("and with the other", "sub/a.CR2", 10)
+	content("sub/a.xmp", 20)
+	beside("it has changed", "sub/a.jpg", 20)
+	content("sub/.a.xmp.part", 30)
+	rename(t, filepath.Join(root, "sub/.a.xmp.part"), filepath.Join(root, "sub/a.xmp"))
+	beside("it was replaced", "sub/a.jpg", 30)
+	rename(t, filepath.Join(root, "sub/a.xmp"), filepath.Join(root, "b.xmp"))
+	beside("it has left one picture", "sub/a.jpg", 0)
+	beside("for another", "b.jpg", 30)
+	if err := os.Remove(filepath.Join(root, "b.xmp")); err != nil {
+		t.Fatal(err)
+	}
+	beside("it is gone", "b.jpg", 0)
+	if got := store.present(); len(got) != 3 {
+		t.Errorf("storage has %q", got)
+	}
+}

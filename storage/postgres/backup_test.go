@@ -50,7 +50,8 @@ func lived(t *testing.T) (url string) {
 	must(store.RecordModel(t.Context(), "second", `a "model", renamed`, storage.Vocabulary{Smallest: 1e-4, Words: []storage.PictureWord{{Stem: "dog", Prior: 1.0 / 3, Forms: []string{"dog"}}}}))
 	var files []storage.FileStat
 	for i := range 10 {
-		files = append(files, storage.FileStat{Path: fmt.Sprintf("\xfe,\"%d\n\\.\n.jpg", i), Size: 1 << 40, ModTime: -1})
+		files = append(files, storage.FileStat{Path: fmt.Sprintf("\xfe,\"%d\n\\.\n.jpg", i), Size: 1 << 40, ModTime: -1,
+			Sidecar: storage.SidecarStat{Size: 1 << 40, ModTime: -1}})
 	}
 	must(store.ApplyScan(t.Context(), folder.ID, storage.ScanChanges{Upserts: files}))
 	owner := storage.Owner{Machine: "desk", PID: 1}
@@ -83,12 +84,14 @@ func lived(t *testing.T) (url string) {
 		result(2, photo(2, "By the model.")),
 		{Claim: claims[3], Failure: &storage.Failure{State: storage.Failed, Code: "truncated", Text: "x\n\\.\ny"}},
 		{Claim: claims[4], Failure: &storage.Failure{State: storage.Unsupported, Code: "heic", DecoderVersion: 3}},
-		{Claim: claims[5], PhotoID: photo(1, "").ID},
+		{Claim: claims[5], PhotoID: photo(1, "").ID, Sidecar: &storage.Sidecar{Title: "S,\"\n\\.", People: []string{"犬"}, Rating: new(0)}},
 	})
 	must(err)
 	if committed != 6 {
 		t.Fatalf("committed %d of 6", committed)
 	}
+	files[5].Sidecar.Size++ // only the sidecar is to be read again
+	must(store.ApplyScan(t.Context(), folder.ID, storage.ScanChanges{Upserts: files[5:6]}))
 	must(store.EditCaption(t.Context(), photo(2, "").ID, "By\nme, \"the\" person."))
 	must(store.ApplyScan(t.Context(), folder.ID, storage.ScanChanges{Missing: []int64{claims[1].FileID}}))
 	must(store.EndScan(t.Context(), folder.ID, storage.ScanEnd{}))

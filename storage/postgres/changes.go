@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,7 +33,7 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	}
 	// One row more than wanted tells whether there are more.
 	found, err := query(ctx, s, doing, scanStamped, `
-		SELECT `+selectedPhoto+`, p.changed_in, `+presentPaths+`
+		SELECT `+selectedPhoto+`, p.changed_in, `+presentFiles+`
 		FROM `+photosAndSeen+`
 		WHERE (p.changed_in, p.id) > ($1::xid8, $2::bytea)
 			AND p.changed_in < pg_snapshot_xmin(pg_current_snapshot())
@@ -51,20 +53,32 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 	return changes, nil
 }
 
-// presentPaths are the absolute paths of the present files of photo p, each
-// followed by the path of its folder: of the outermost, when one is in another.
-const presentPaths = `ARRAY(
-	SELECT unnest(ARRAY[absolute, root]) FROM (
-		SELECT DISTINCT ON (absolute) ` + absolutePath + ` AS absolute, d.path AS root
+// presentFiles are the absolute paths of the present files of photo p, each
+// followed by the path of its folder, of the outermost when one is in another,
+// and by what its sidecar says, as JSON.
+const presentFiles = `ARRAY(
+	SELECT unnest(ARRAY[absolute, root, convert_to(sidecar::text, 'UTF8')]) FROM (
+		SELECT DISTINCT ON (absolute) ` + absolutePath + ` AS absolute, d.path AS root, f.sidecar
 		FROM files f JOIN folders d ON d.id = f.folder_id
 		WHERE f.photo_id = p.id AND f.present
 		ORDER BY absolute, length(d.path)) AS present)`
 
-// setPaths takes what presentPaths gives.
-func setPaths(c *storage.Change, present [][]byte) {
-	for pair := range slices.Chunk(present, 2) {
-		c.Paths, c.Roots = append(c.Paths, string(pair[0])), append(c.Roots, string(pair[1]))
+// setFiles takes what presentFiles gives.
+func setFiles(c *storage.Change, present [][]byte) error {
+	var sidecars []storage.Sidecar
+	for file := range slices.Chunk(present, 3) {
+		c.Paths, c.Roots = append(c.Paths, string(file[0])), append(c.Roots, string(file[1]))
+		if file[2] == nil {
+			continue
+		}
+		var sidecar storage.Sidecar
+		if err := json.Unmarshal(file[2], &sidecar); err != nil {
+			return fmt.Errorf("the sidecar of %s: %w", file[0], err)
+		}
+		sidecars = append(sidecars, sidecar)
 	}
+	c.Photo.Merge(sidecars)
+	return nil
 }
 
 type stampedChange struct {
@@ -76,9 +90,10 @@ func scanStamped(row pgx.CollectableRow) (stampedChange, error) {
 	var c stampedChange
 	var present [][]byte
 	var err error
-	c.Photo, err = scanPhoto(row, &c.changedIn, &present)
-	setPaths(&c.Change, present)
-	return c, err
+	if c.Photo, err = scanPhoto(row, &c.changedIn, &present); err != nil {
+		return c, err
+	}
+	return c, setFiles(&c.Change, present)
 }
 
 // FeedBlocker is an open transaction that holds changes back from Changes.

@@ -83,6 +83,7 @@ type heldResult struct {
 // of the others that stand in the database already.
 func lockHeld(ctx context.Context, tx pgx.Tx, owner storage.Owner, results []storage.Result) (held []heldResult, settled int, err error) {
 	var ids, sizes, modTimes []int64
+	var sidecars sidecarColumns
 	byFile := make(map[int64]storage.Result, len(results))
 	for _, r := range results {
 		if _, again := byFile[r.Claim.FileID]; again {
@@ -91,14 +92,16 @@ func lockHeld(ctx context.Context, tx pgx.Tx, owner storage.Owner, results []sto
 		byFile[r.Claim.FileID] = r
 		ids = append(ids, r.Claim.FileID)
 		sizes, modTimes = append(sizes, r.Claim.Size), append(modTimes, r.Claim.ModTime)
+		sidecars.add(r.Claim.Sidecar)
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT f.id, f.photo_id, f.present, f.state, coalesce(f.error_code, ''),
 			coalesce(f.lease_owner = $1, false), f.recaption
-		FROM files f JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS c (id, size, mtime_ns)
-			USING (id, size, mtime_ns)
+		FROM files f JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+			AS c (id, size, mtime_ns, sidecar_size, sidecar_mtime_ns) USING (id, size, mtime_ns)
+		WHERE (f.sidecar_size, f.sidecar_mtime_ns) IS NOT DISTINCT FROM (c.sidecar_size, c.sidecar_mtime_ns)
 		ORDER BY f.id
-		FOR UPDATE OF f`, owner.String(), ids, sizes, modTimes)
+		FOR UPDATE OF f`, owner.String(), ids, sizes, modTimes, sidecars.sizes, sidecars.modTimes)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -275,6 +278,7 @@ type outcomeColumns struct {
 	decoders []*int
 	retries  []*time.Duration
 	suspects []bool
+	sidecars []*string // JSON
 }
 
 // add reports whether the file is settled, rather than pending again.
@@ -299,6 +303,7 @@ func (c *outcomeColumns) add(h heldResult, known map[storage.PhotoID]bool) bool 
 	c.codes, c.texts, c.decoders = append(c.codes, code), append(c.texts, text), append(c.decoders, decoder)
 	c.retries = append(c.retries, retry)
 	c.suspects = append(c.suspects, state == storage.Failed && h.Failure.Suspect)
+	c.sidecars = append(c.sidecars, sidecarJSON(h.Sidecar))
 	return state != storage.Pending
 }
 
@@ -310,9 +315,10 @@ func (c *outcomeColumns) write(ctx context.Context, tx pgx.Tx) error {
 			failed_at = CASE r.state WHEN 'done' THEN NULL WHEN 'pending' THEN f.failed_at
 				ELSE coalesce(f.failed_at, now()) END,
 			retry_after = now() + r.retry, suspect = CASE r.state WHEN 'pending' THEN f.suspect ELSE r.suspect END,
-			recaption = r.state = 'pending' AND f.recaption
-		FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[], $7::interval[], $8::boolean[])
-			AS r (id, state, photo_id, code, text, decoder, retry, suspect)
-		WHERE f.id = r.id`, c.ids, c.states, c.photos, c.codes, c.texts, c.decoders, c.retries, c.suspects)
+			recaption = r.state = 'pending' AND f.recaption, sidecar = r.sidecar, only_sidecar = false
+		FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[], $7::interval[], $8::boolean[],
+				$9::jsonb[])
+			AS r (id, state, photo_id, code, text, decoder, retry, suspect, sidecar)
+		WHERE f.id = r.id`, c.ids, c.states, c.photos, c.codes, c.texts, c.decoders, c.retries, c.suspects, c.sidecars)
 	return err
 }

@@ -17,7 +17,7 @@ const photoPage = 1000
 func (s *Store) Photos(ctx context.Context) iter.Seq2[storage.Change, error] {
 	all := paged(photoPage, func(after storage.PhotoID) ([]storage.Change, error) {
 		return query(ctx, s, "reading the photos", scanShown, `
-			SELECT `+selectedPhoto+`, `+presentPaths+`
+			SELECT `+selectedPhoto+`, `+presentFiles+`
 			FROM `+photosAndSeen+`
 			WHERE p.id > $1 ORDER BY p.id LIMIT $2`, after[:], photoPage)
 	}, func(c storage.Change) storage.PhotoID { return c.Photo.ID })
@@ -39,7 +39,7 @@ func (s *Store) FilesByID(ctx context.Context, ids []int64) ([]storage.KnownFile
 // PhotosByID returns those of ids that a present file shows, by ID.
 func (s *Store) PhotosByID(ctx context.Context, ids []storage.PhotoID) ([]storage.Change, error) {
 	return query(ctx, s, "reading photos", scanShown, `
-		SELECT `+selectedPhoto+`, `+presentPaths+`
+		SELECT `+selectedPhoto+`, `+presentFiles+`
 		FROM `+photosAndSeen+`
 		WHERE p.id = ANY ($1)
 			AND EXISTS (SELECT 1 FROM files WHERE photo_id = p.id AND present)
@@ -64,9 +64,10 @@ func hashes(ids []storage.PhotoID) [][]byte {
 
 func scanShown(row pgx.CollectableRow) (c storage.Change, err error) {
 	var present [][]byte
-	c.Photo, err = scanPhoto(row, &present)
-	setPaths(&c, present)
-	return c, err
+	if c.Photo, err = scanPhoto(row, &present); err != nil {
+		return c, err
+	}
+	return c, setFiles(&c, present)
 }
 
 // paged streams what is read in pages of n, by photo: read returns the page

@@ -70,6 +70,51 @@ func TestADatabaseOfANewerShoeboxIsRefused(t *testing.T) {
 	}
 }
 
+func TestALibraryOfMillionsIsMigratedAtOnce(t *testing.T) {
+	for what, c := range map[string]struct {
+		to    int64
+		table string
+	}{"to picture words": {5, "photos"}, "to sidecars": {6, "files"}} {
+		t.Run(what, func(t *testing.T) {
+			url := storagetest.Server(t)
+			migrateTo(t, url, c.to-1)
+			fill(t, url, 100)
+			conn := connect(t, url)
+			before := untouched(t, conn, c.table)
+			migrateTo(t, url, c.to)
+			if after := untouched(t, conn, c.table); after != before {
+				t.Errorf("the rows in file %d were read %d times, are in file %d and were read %d times",
+					before.file, before.reads, after.file, after.reads)
+			}
+		})
+	}
+}
+
+// rows say in which file a table's are, and how often all were read: a
+// migration that rewrites them makes a new file.
+type rows struct{ file, reads int64 }
+
+// untouched waits until all others have left the server, which has counted
+// their reads then.
+func untouched(t *testing.T, conn *pgx.Conn, table string) (r rows) {
+	t.Helper()
+	for others := -1; others != 0; {
+		err := conn.QueryRow(t.Context(), `
+			SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := conn.QueryRow(t.Context(), `
+		SELECT pg_relation_filenode(relid::regclass)::bigint, coalesce(seq_scan, 0)
+		FROM pg_stat_user_tables WHERE relname = $1`, table).Scan(&r.file, &r.reads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestErrorsNameTheServerAndNeverThePassword(t *testing.T) {
 	for name, test := range map[string]struct{ url, says string }{
 		"nobody listens":     {"postgres://ann:s3cret@127.0.0.1:1/photos", "127.0.0.1:1"},

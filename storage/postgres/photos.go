@@ -185,18 +185,42 @@ func clean(s string) string {
 
 // jsonList is a list of texts as Postgres takes it; nil for none.
 func jsonList(texts []string) *string {
-	var kept []string
-	for _, text := range texts {
-		if text = clean(text); text != "" {
-			kept = append(kept, text)
-		}
-	}
+	kept := cleanList(texts)
 	if len(kept) == 0 {
 		return nil
 	}
 	encoded, _ := json.Marshal(kept) // which cannot fail with strings
 	list := string(encoded)
 	return &list
+}
+
+func cleanList(texts []string) (kept []string) {
+	for _, text := range texts {
+		if text = clean(text); text != "" {
+			kept = append(kept, text)
+		}
+	}
+	return kept
+}
+
+// sidecarJSON is what a sidecar says as Postgres takes it; nil for nothing.
+func sidecarJSON(s *storage.Sidecar) *string {
+	if s == nil {
+		return nil
+	}
+	cleaned := storage.Sidecar{
+		Title: clean(s.Title), Description: clean(s.Description),
+		Keywords: cleanList(s.Keywords), People: cleanList(s.People),
+	}
+	if s.Rating != nil {
+		cleaned.Rating = new(min(max(*s.Rating, 0), 5))
+	}
+	if cleaned.IsZero() {
+		return nil
+	}
+	encoded, _ := json.Marshal(cleaned) // as above
+	text := string(encoded)
+	return &text
 }
 
 // plausibleOffset drops a distance from UTC of a day or more: no zone has it,

@@ -42,7 +42,8 @@ func (s *Store) Claim(ctx context.Context, owner storage.Owner, folderIDs []int6
 			suspect = suspect OR f.state = 'leased', error_code = NULL, error_text = NULL, retry_after = NULL
 		FROM next, folders d
 		WHERE f.id = next.id AND d.id = f.folder_id
-		RETURNING f.id, f.folder_id, d.path, f.path, f.size, f.mtime_ns, f.attempts, f.suspect, f.recaption`,
+		RETURNING f.id, f.folder_id, d.path, f.path, f.size, f.mtime_ns, f.attempts, f.suspect, f.recaption,
+			coalesce(f.sidecar_size, 0), coalesce(f.sidecar_mtime_ns, 0), CASE WHEN f.only_sidecar THEN f.photo_id END`,
 		folderIDs, n, owner.String(), ttl)
 	// RETURNING promises no order.
 	slices.SortFunc(claims, func(a, b storage.Claim) int {
@@ -53,9 +54,11 @@ func (s *Store) Claim(ctx context.Context, owner storage.Owner, folderIDs []int6
 
 func scanClaim(row pgx.CollectableRow) (storage.Claim, error) {
 	var c storage.Claim
-	var folder, path []byte
-	err := row.Scan(&c.FileID, &c.FolderID, &folder, &path, &c.Size, &c.ModTime, &c.Attempts, &c.Suspect, &c.Recaption)
+	var folder, path, known []byte
+	err := row.Scan(&c.FileID, &c.FolderID, &folder, &path, &c.Size, &c.ModTime, &c.Attempts, &c.Suspect, &c.Recaption,
+		&c.Sidecar.Size, &c.Sidecar.ModTime, &known)
 	c.FolderPath, c.Path = string(folder), string(path)
+	copy(c.Known[:], known)
 	return c, err
 }
 

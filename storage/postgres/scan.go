@@ -57,7 +57,8 @@ func below(dir string) (after, before []byte) {
 	return []byte(dir + "/"), []byte(dir + "0")
 }
 
-const knownFileColumns = `id, path, size, mtime_ns, NOT present, state, coalesce(decoder_version, 0)`
+const knownFileColumns = `id, path, size, mtime_ns, NOT present, state, coalesce(decoder_version, 0),
+	coalesce(sidecar_size, 0), coalesce(sidecar_mtime_ns, 0)`
 
 func (s *Store) knownBetween(ctx context.Context, folderID int64, after, before []byte) ([]storage.KnownFile, error) {
 	return query(ctx, s, "reading the known files", scanKnownFile, `
@@ -108,13 +109,14 @@ func scanPath(row pgx.CollectableRow) (string, error) {
 func scanKnownFile(row pgx.CollectableRow) (storage.KnownFile, error) {
 	var f storage.KnownFile
 	var path []byte
-	err := row.Scan(&f.ID, &path, &f.Size, &f.ModTime, &f.Missing, &f.State, &f.DecoderVersion)
+	err := row.Scan(&f.ID, &path, &f.Size, &f.ModTime, &f.Missing, &f.State, &f.DecoderVersion,
+		&f.Sidecar.Size, &f.Sidecar.ModTime)
 	f.Path = string(path)
 	return f, err
 }
 
-// ApplyScan records a part of a scan in one transaction. An upsert whose size
-// and time are known already changes nothing while the file is leased or done:
+// ApplyScan records a part of a scan in one transaction. An upsert whose sizes
+// and times are known already changes nothing while the file is leased or done:
 // another scan was faster. Parts of a few thousand files are best.
 func (s *Store) ApplyScan(ctx context.Context, folderID int64, changes storage.ScanChanges) error {
 	upserts := columnsOf(changes.Upserts)
@@ -188,12 +190,15 @@ func lockScanned(ctx context.Context, tx pgx.Tx, folderID int64, paths [][]byte,
 
 // upsertFiles makes new and changed files pending, new ones in the order of
 // the walk, and those that failed as they were, too: a scan asks for them
-// again. A lease on other bytes than those there now is worth nothing.
+// again. A lease on other bytes than those there now is worth nothing. Where
+// only the sidecar differs, what is known of the picture stays: of one that has
+// been read nothing but the sidecar is still to be read.
 func upsertFiles(ctx context.Context, tx pgx.Tx, folderID int64, files fileColumns) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO files AS f (folder_id, path, size, mtime_ns)
-		SELECT $1, path, size, mtime_ns
-		FROM unnest($2::bytea[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS seen (path, size, mtime_ns, place)
+		INSERT INTO files AS f (folder_id, path, size, mtime_ns, sidecar_size, sidecar_mtime_ns)
+		SELECT $1, path, size, mtime_ns, sidecar_size, sidecar_mtime_ns
+		FROM unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
+			AS seen (path, size, mtime_ns, sidecar_size, sidecar_mtime_ns, place)
 		ORDER BY place
 		ON CONFLICT
 			(folder_id, substring(path FROM 1 FOR 2000), (CASE WHEN length(path) > 2000 THEN sha256(path) ELSE '' END))
@@ -201,10 +206,14 @@ func upsertFiles(ctx context.Context, tx pgx.Tx, folderID int64, files fileColum
 			size = excluded.size, mtime_ns = excluded.mtime_ns, present = true, state = 'pending', attempts = 0,
 			lease_owner = NULL, lease_ends = NULL,
 			error_code = NULL, error_text = NULL, failed_at = NULL, decoder_version = NULL,
-			retry_after = NULL, recaption = false,
-			suspect = f.suspect AND (f.size, f.mtime_ns) = (excluded.size, excluded.mtime_ns)
-		WHERE (f.size, f.mtime_ns) <> (excluded.size, excluded.mtime_ns) OR f.state IN ('failed', 'unsupported')`,
-		folderID, files.paths, files.sizes, files.modTimes)
+			retry_after = NULL, sidecar_size = excluded.sidecar_size, sidecar_mtime_ns = excluded.sidecar_mtime_ns,
+			suspect = f.suspect AND (f.size, f.mtime_ns) = (excluded.size, excluded.mtime_ns),
+			recaption = f.recaption AND (f.size, f.mtime_ns) = (excluded.size, excluded.mtime_ns),
+			only_sidecar = (f.only_sidecar OR f.state = 'done') AND (f.size, f.mtime_ns) = (excluded.size, excluded.mtime_ns)
+		WHERE (f.size, f.mtime_ns, f.sidecar_size, f.sidecar_mtime_ns)
+				IS DISTINCT FROM (excluded.size, excluded.mtime_ns, excluded.sidecar_size, excluded.sidecar_mtime_ns)
+			OR f.state IN ('failed', 'unsupported')`,
+		folderID, files.paths, files.sizes, files.modTimes, files.sidecars.sizes, files.sidecars.modTimes)
 	return err
 }
 
@@ -212,21 +221,35 @@ func upsertFiles(ctx context.Context, tx pgx.Tx, folderID int64, files fileColum
 type fileColumns struct {
 	paths           [][]byte
 	sizes, modTimes []int64
+	sidecars        sidecarColumns
+}
+
+// sidecarColumns are the stats of sidecars as arrays, null where there is none.
+type sidecarColumns struct{ sizes, modTimes []*int64 }
+
+func (c *sidecarColumns) add(s storage.SidecarStat) {
+	var size, modTime *int64
+	if s != (storage.SidecarStat{}) {
+		size, modTime = &s.Size, &s.ModTime
+	}
+	c.sizes, c.modTimes = append(c.sizes, size), append(c.modTimes, modTime)
 }
 
 // columnsOf keeps the last of those with the same path, since a statement
 // cannot write a row twice.
 func columnsOf(files []storage.FileStat) fileColumns {
+	last := make(map[string]int, len(files))
+	for i, f := range files {
+		last[f.Path] = i
+	}
 	var c fileColumns
-	place := make(map[string]int, len(files))
-	for _, f := range files {
-		i, again := place[f.Path]
-		if !again {
-			i = len(c.paths)
-			place[f.Path] = i
-			c.paths, c.sizes, c.modTimes = append(c.paths, []byte(f.Path)), append(c.sizes, 0), append(c.modTimes, 0)
+	for i, f := range files {
+		if last[f.Path] != i {
+			continue
 		}
-		c.sizes[i], c.modTimes[i] = f.Size, f.ModTime
+		c.paths = append(c.paths, []byte(f.Path))
+		c.sizes, c.modTimes = append(c.sizes, f.Size), append(c.modTimes, f.ModTime)
+		c.sidecars.add(f.Sidecar)
 	}
 	return c
 }

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"commit", commitTests},
 		{"feed", feedTests},
 		{"seen", seenTests},
+		{"sidecars", sidecarTests},
 		{"edits", editTests},
 		{"photos", photosTests},
 		{"status", statusTests},

@@ -202,7 +202,7 @@ func TestTheLikeliestClassesAreKept(t *testing.T) {
 	}) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := likeliest([]float32{0.03, 0.02}); got != nil {
+	if got := likeliest([]float32{0.019, 0.01}); got != nil {
 		t.Errorf("of improbable ones %+v are kept", got)
 	}
 }

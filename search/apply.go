@@ -21,8 +21,9 @@ func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Chang
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	batch := g.index.NewBatch()
 	placed, err := g.fill(ctx, feed, changes, batch)
+	written := false
 	defer func() {
-		if err != nil {
+		if err != nil && !written {
 			err = g.takeBack(placed, err)
 		}
 	}()
@@ -45,11 +46,14 @@ func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Chang
 	}
 	batch.SetInternal(keyColumns, state)
 	batch.SetInternal(keyCursor, cursor)
-	if err := g.write(batch); err != nil {
-		return err
+	err = g.write(batch)
+	// What Bleve could not write to disk, it has taken over all the same and
+	// writes later, our cursor with it.
+	if now, cursorErr := g.cursor(); cursorErr == nil && now == changes.Next {
+		written = true
+		writer.Publish()
 	}
-	writer.Publish()
-	return nil
+	return err
 }
 
 // takeBack empties the slots of photos that were not committed because of

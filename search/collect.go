@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -24,11 +25,12 @@ func (g *generation) search(ctx context.Context, r Request) (result Result, err 
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	result, err = g.collect(ctx, r)
 	var use *UseError
+	var pathError *fs.PathError
 	switch {
 	case ctx.Err() != nil:
 		return Result{}, ctx.Err()
-	case errors.As(err, &use):
-		return Result{}, err
+	case errors.As(err, &use), errors.As(err, &pathError) && !errors.Is(err, fs.ErrNotExist):
+		return Result{}, err // no rights, too many open files
 	case err != nil:
 		return Result{}, damaged(g.path, err)
 	default:

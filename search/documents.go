@@ -137,7 +137,9 @@ func (g *generation) checked(reader index.IndexReader, id string) (Hit, bool, er
 }
 
 // remove drops photos that storage does not know.
-func (g *generation) remove(photos []string) error {
+func (g *generation) remove(photos []string) (err error) {
+	defer g.survive(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	p, err := g.openPostings()
 	if err != nil {
 		return err
@@ -156,10 +158,12 @@ func (g *generation) remove(photos []string) error {
 		}
 	}
 	writer := g.columns.Writer()
-	if err := errors.Join(writer.Remove(left), writer.Sync()); err != nil {
-		return err
+	err = errors.Join(writer.Remove(left), writer.Sync())
+	if err == nil {
+		err = g.write(batch)
 	}
-	return g.write(batch)
+	writer.Publish()
+	return err
 }
 
 // Documents implements Searcher.
@@ -175,7 +179,7 @@ func (ix *Index) Documents(ctx context.Context, after string, limit int) ([]Hit,
 // Remove drops photos from the index that storage does not know and that the
 // change feed can therefore not take out. Photos are the IDs of Hits.
 func (ix *Index) Remove(ctx context.Context, photos []string) error {
-	_, err := ix.alone(ctx, func() (int, error) {
+	_, err := ix.alone(ctx, func(context.Context) (int, error) {
 		ix.mu.RLock()
 		defer ix.mu.RUnlock()
 		if ix.live == nil {

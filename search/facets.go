@@ -40,7 +40,7 @@ func (c *counter) add(b *columns.Block, found *columns.Bits) {
 	found.Each(func(place int) {
 		if t := taken[place]; t != columns.NoTime {
 			// Photos of a day stand together: the calendar is asked once.
-			if day := t / 86400; day != lastDay {
+			if day := (t - ((t%86400)+86400)%86400) / 86400; day != lastDay {
 				at := time.Unix(t, 0).UTC()
 				lastDay, lastMonth = day, at.Year()*12+int(at.Month())-1
 			}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,22 +46,36 @@ type generation struct {
 	// then on a batch may wait for ever.
 	panicked chan error
 	dead     bool
+	// While it is built, no batch waits for the disk, and unpersisted gets
+	// what Bleve could not write.
+	building    bool
+	unpersisted chan error
 }
 
-// panics finds the generation that a background goroutine of Bleve belongs
-// to: store path -> chan error. Bleve offers no other way to hear of them.
-var panics sync.Map
+// troubled finds the generation that a background goroutine of Bleve belongs
+// to: store path -> *generation. Bleve offers no other way to hear of them.
+var troubled sync.Map
 
 const onAsyncError = "shoebox"
 
 func init() {
 	scorch.RegistryAsyncErrorCallbacks[onAsyncError] = func(err error, store string) {
-		// Other errors come back from the batch that met them.
-		if c, ok := panics.Load(store); ok && errors.Is(err, scorch.ErrAsyncPanic) {
-			select {
-			case c.(chan error) <- err:
-			default:
-			}
+		found, ok := troubled.Load(store)
+		if !ok {
+			return
+		}
+		g := found.(*generation)
+		to := g.panicked
+		switch {
+		case errors.Is(err, scorch.ErrAsyncPanic):
+		case errors.Is(err, scorch.ErrPersist) && g.building:
+			to = g.unpersisted
+		default:
+			return // the batch that met it returns it
+		}
+		select {
+		case to <- err:
+		default:
 		}
 	}
 }
@@ -75,8 +90,8 @@ func newGeneration(path string) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{path: path, language: language, synonyms: synonyms, panicked: make(chan error, 1)}
-	panics.Store(g.store(), g.panicked)
+	g := &generation{path: path, language: language, synonyms: synonyms, panicked: make(chan error, 1), unpersisted: make(chan error, 1)}
+	troubled.Store(g.store(), g)
 	return g, nil
 }
 
@@ -104,6 +119,7 @@ func createGeneration(path string) (g *generation, err error) {
 	if err != nil {
 		return nil, err
 	}
+	g.building = true
 	config := bleveConfig(false)
 	config["unsafe_batch"] = true
 	g.index, err = bleve.NewUsing(path, g.language.mapping, scorch.Name, scorch.Name, config)
@@ -122,30 +138,30 @@ func createGeneration(path string) (g *generation, err error) {
 	return g, nil
 }
 
-// settle makes a generation that has been built durable and opens it again to
-// be changed.
-func (g *generation) settle() (*generation, error) {
+// settle waits until a generation that has been built is on disk.
+func (g *generation) settle(ctx context.Context) error {
 	batch := g.index.NewBatch()
 	cursor, err := g.index.GetInternal(keyCursor)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	batch.SetInternal(keyCursor, cursor)
 	onDisk := make(chan error, 1)
 	batch.SetPersistedCallback(func(err error) { onDisk <- err })
 	if err := errors.Join(g.columns.Writer().Sync(), g.write(batch)); err != nil {
-		return nil, err
+		return err
 	}
 	select {
-	case err = <-onDisk:
+	case err := <-onDisk:
+		return err
+	case cause := <-g.unpersisted:
+		return fmt.Errorf("writing the search index %s: %w", g.path, cause)
 	case cause := <-g.panicked:
 		g.dead = true
-		err = damaged(g.path, cause)
+		return damaged(g.path, cause)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if err := errors.Join(err, g.close()); err != nil {
-		return nil, err
-	}
-	return openGeneration(g.path, false)
 }
 
 // openColumns opens the columns as the last commit left them.
@@ -175,41 +191,49 @@ func (g *generation) openColumns(readOnly bool) error {
 // openGeneration opens the index at path. ErrDamaged and ErrOutdated mean that
 // it has to be built again. It is looked at read-only first: opened for
 // writing, a damaged one could end the process from a background goroutine.
-func openGeneration(path string, readOnly bool) (g *generation, err error) {
-	if g, err = newGeneration(path); err != nil {
+func openGeneration(path string, readOnly bool) (*generation, error) {
+	g, err := newGeneration(path)
+	if err != nil {
 		return nil, err
 	}
+	if err := g.open(readOnly); err != nil {
+		return nil, errors.Join(err, g.closeDamaged())
+	}
+	return g, nil
+}
+
+// open opens what is at the path. After an error, or a panic over what is on
+// disk, it may be open by half.
+func (g *generation) open(readOnly bool) (err error) {
 	defer g.survive(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	if err := checkBolt(filepath.Join(g.store(), "root.bolt")); err != nil {
-		return nil, err
+		return err
 	}
-	if g.index, err = bleve.OpenUsing(path, bleveConfig(true)); err != nil {
-		return nil, damaged(path, err)
+	if g.index, err = bleve.OpenUsing(g.path, bleveConfig(true)); err != nil {
+		return damaged(g.path, err)
 	}
-	err = g.checkNewest()
-	if err == nil {
-		err = g.checkForm()
-	}
-	if err != nil {
-		return nil, errors.Join(err, g.close())
+	if err := errors.Join(g.checkNewest(), g.checkForm()); err != nil {
+		return err
 	}
 	if !readOnly {
 		if err := g.index.Close(); err != nil {
-			return nil, err
+			return err
 		}
-		if g.index, err = bleve.OpenUsing(path, bleveConfig(false)); err != nil {
-			return nil, damaged(path, err)
+		if g.index, err = bleve.OpenUsing(g.path, bleveConfig(false)); err != nil {
+			return damaged(g.path, err)
 		}
 	}
-	err = g.openColumns(readOnly)
-	if err == nil {
-		err = g.checkCounts()
+	if err := g.openColumns(readOnly); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, errors.Join(err, g.close())
-	}
-	return g, nil
+	return g.checkCounts()
+}
+
+// closeDamaged closes what may be open by half.
+func (g *generation) closeDamaged() (err error) {
+	defer g.survive(&err)
+	return g.close()
 }
 
 // checkCounts makes sure that texts and columns are of the same photos. A
@@ -320,7 +344,7 @@ func (g *generation) checkForm() error {
 
 // close may be called again.
 func (g *generation) close() error {
-	panics.Delete(g.store())
+	troubled.Delete(g.store())
 	var err error
 	if g.columns != nil {
 		err = g.columns.Close()
@@ -353,13 +377,15 @@ func (g *generation) info() (Info, error) {
 	return Info{Photos: photos, Cursor: cursor}, err
 }
 
-// write waits until the batch is on disk.
+// write waits until the batch is on disk or, while the generation is built, has
+// been taken over.
 func (g *generation) write(batch *bleve.Batch) error {
 	done := make(chan error, 1)
 	go func() {
 		var err error
 		defer func() { done <- err }()
 		defer g.survive(&err)
+		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		if err = g.index.Batch(batch); err != nil {
 			err = fmt.Errorf("writing the search index %s: %w", g.path, err)
 		}

@@ -26,6 +26,9 @@ type Index struct {
 	next *generation  // what is being built; nil: nothing is
 
 	built atomic.Int64 // photos in the generation that is being built
+
+	closing context.Context // ends when Close is called
+	end     context.CancelFunc
 }
 
 // OpenWriter takes hold of the index in dir. ErrLocked: another process holds
@@ -41,6 +44,7 @@ func OpenWriter(dir string) (*Index, error) {
 		return nil, err
 	}
 	ix := &Index{dir: dir, lock: lock, projecting: make(chan struct{}, 1)}
+	ix.closing, ix.end = context.WithCancel(context.Background())
 	if err := ix.openLive(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -60,7 +64,7 @@ func (ix *Index) openLive() error {
 		err = damaged(path, "a search could not read it")
 	}
 	if err == nil {
-		ix.live, err = openGeneration(path, false)
+		ix.live, err = openGeneration(path, false) // nil with an error
 	}
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrOutdated) {
 		slog.Warn("the search index has to be built again", "cause", err)
@@ -120,8 +124,11 @@ func (ix *Index) dropNext(next *generation) error {
 
 // replaceLive makes next the generation that is searched, here and by whoever
 // opens the index from now on, and drops the one before.
-func (ix *Index) replaceLive(next *generation) error {
-	settled, err := ix.settleNext(next)
+func (ix *Index) replaceLive(ctx context.Context, next *generation) error {
+	if err := next.settle(ctx); err != nil {
+		return err
+	}
+	settled, err := ix.reopenNext(next)
 	if err != nil {
 		return err
 	}
@@ -133,13 +140,16 @@ func (ix *Index) replaceLive(next *generation) error {
 	if err == nil {
 		err = os.Rename(link+".new", link)
 	}
+	ix.mu.Lock()
+	old := ix.live
+	ix.next = nil
+	if err == nil {
+		ix.live = settled
+	}
+	ix.mu.Unlock()
 	if err != nil {
 		return errors.Join(err, settled.close())
 	}
-	ix.mu.Lock()
-	old := ix.live
-	ix.live, ix.next = settled, nil
-	ix.mu.Unlock()
 	if err := os.Remove(filepath.Join(ix.dir, damagedMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		slog.Warn("the search index will be built once more", "cause", err)
 	}
@@ -151,13 +161,19 @@ func (ix *Index) replaceLive(next *generation) error {
 	return nil
 }
 
-// settleNext settles the generation that has been built. Searches that read
-// it wait meanwhile.
-func (ix *Index) settleNext(next *generation) (*generation, error) {
+// reopenNext opens the generation that has been built to be changed. Searches
+// that read it wait meanwhile.
+func (ix *Index) reopenNext(next *generation) (*generation, error) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	settled, err := next.settle()
-	ix.next = settled // nil where there is none
+	ix.next = nil
+	if err := next.close(); err != nil {
+		return nil, err
+	}
+	settled, err := openGeneration(next.path, false)
+	if err == nil {
+		ix.next = settled
+	}
 	return settled, err
 }
 
@@ -224,8 +240,14 @@ func (ix *Index) isBuilding() error {
 	return fmt.Errorf("%w, %d photos so far: try again in a while", ErrBuilding, ix.built.Load())
 }
 
-// Close lets go of the index. A Serve that still runs must be ended before.
+// Close lets go of the index. It ends a projection that runs, and none begins
+// any more. A Serve that still runs must be ended before.
 func (ix *Index) Close() error {
+	if ix.closing.Err() != nil {
+		return nil // it is closed
+	}
+	ix.end()
+	ix.projecting <- struct{}{} // never given back
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	var err error

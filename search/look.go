@@ -93,7 +93,8 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 // model says in place of the word is enough to be found; hasColumn: and no
 // more, since the word's own column tells better what the picture shows.
 func (v *vocabulary) weights(word int, kind runKind, hasColumn bool) *[256]byte {
-	byModel, byKind := min(v.sure[word]+saidByModel, v.person[word]-1), byte(isKind)
+	byModel := min(min(v.sure[word], 255-saidByModel)+saidByModel, v.person[word]-1)
+	byKind := min(v.likely[word], v.person[word]-1)
 	switch {
 	case kind == synonym && hasColumn:
 		byModel, byKind = 1, 0 // kinds are in the column (foldKinds)

@@ -42,6 +42,7 @@ func Open(ctx context.Context, dir string) (Searcher, error) {
 
 // reader is an index that no process holds, opened read-only.
 type reader struct {
+	mu   sync.RWMutex // shared while the generation is used
 	dir  string
 	lock *os.File // shared: no process can take hold of the index meanwhile
 	g    *generation
@@ -66,16 +67,22 @@ func openReader(dir string) (*reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return &reader{dir, lock, g}, nil
+	return &reader{dir: dir, lock: lock, g: g}, nil
 }
 
 func (r *reader) Search(ctx context.Context, request Request) (Result, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	return searchOrMark(ctx, r.dir, r.g, request)
 }
 
 func (r *reader) Info(context.Context) (Info, error) { return r.g.info() }
 
-func (r *reader) Close() error { return errors.Join(r.g.close(), r.lock.Close()) }
+func (r *reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.g.close(), r.lock.Close())
+}
 
 // remote is an index that another process holds. When that one leaves between
 // two questions, the next is answered by whatever Open finds then.

@@ -17,7 +17,7 @@ const batchSize = 1000
 // returns how many changes it took over. Killed at any moment, the next one
 // goes on. It may be called by many goroutines; one at a time projects.
 func (ix *Index) Project(ctx context.Context, feed Feed) (n int, err error) {
-	return ix.alone(ctx, func() (int, error) {
+	return ix.alone(ctx, func(ctx context.Context) (int, error) {
 		ix.mu.RLock()
 		live := ix.live // only a projection changes it
 		ix.mu.RUnlock()
@@ -35,15 +35,21 @@ func (ix *Index) Project(ctx context.Context, feed Feed) (n int, err error) {
 // Rebuild builds the index from the beginning of the feed, beside the one that
 // is searched meanwhile, and swaps them.
 func (ix *Index) Rebuild(ctx context.Context, feed Feed) (n int, err error) {
-	return ix.alone(ctx, func() (int, error) { return ix.rebuild(ctx, feed) })
+	return ix.alone(ctx, func(ctx context.Context) (int, error) { return ix.rebuild(ctx, feed) })
 }
 
-// alone runs one projection at a time.
-func (ix *Index) alone(ctx context.Context, projection func() (int, error)) (int, error) {
+// alone runs one projection at a time, until ctx ends or the index is closed.
+func (ix *Index) alone(ctx context.Context, projection func(context.Context) (int, error)) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ix.closing, cancel)()
 	select {
 	case ix.projecting <- struct{}{}:
 		defer func() { <-ix.projecting }()
-		return projection()
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return projection(ctx)
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
@@ -57,7 +63,7 @@ func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
 		}
 		n, err = follow(ctx, feed, next, &ix.built)
 		if err == nil {
-			if err = ix.replaceLive(next); err == nil {
+			if err = ix.replaceLive(ctx, next); err == nil {
 				return n, ix.sweep()
 			}
 		}

@@ -182,9 +182,13 @@ func (ix *Index) answer(ctx context.Context, conn net.Conn, feed Feed) {
 		if requests.Decode(&r) != nil {
 			return
 		}
-		reply := ix.respond(ctx, r, feed, func() {
+		var reply response
+		_, _ = whileTelling(func() {
 			_ = conn.SetWriteDeadline(time.Now().Add(silence))
 			_ = send.Encode(response{Working: true, Built: ix.built.Load()})
+		}, func() (int, error) {
+			reply = ix.respond(ctx, r, feed)
+			return 0, nil
 		})
 		if (r.Op == "project" || r.Op == "rebuild") && ctx.Err() != nil {
 			return // half done: the client takes over
@@ -197,7 +201,7 @@ func (ix *Index) answer(ctx context.Context, conn net.Conn, feed Feed) {
 	}
 }
 
-func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func()) response {
+func (ix *Index) respond(ctx context.Context, r request, feed Feed) response {
 	// What was asked for before ctx ended is answered.
 	searching := context.WithoutCancel(ctx)
 	switch r.Op {
@@ -220,11 +224,11 @@ func (ix *Index) respond(ctx context.Context, r request, feed Feed, working func
 		}
 		return response{Documents: hits}
 	case "project":
-		return respondWhenDone(working, func() (int, error) { return ix.Project(ctx, feed) })
+		return projectedReply(ix.Project(ctx, feed))
 	case "rebuild":
-		return respondWhenDone(working, func() (int, error) { return ix.Rebuild(ctx, feed) })
+		return projectedReply(ix.Rebuild(ctx, feed))
 	case "remove":
-		return respondWhenDone(working, func() (int, error) { return 0, ix.Remove(ctx, r.Photos) })
+		return projectedReply(0, ix.Remove(ctx, r.Photos))
 	default:
 		return failure(fmt.Errorf("this version of shoebox cannot %q", r.Op))
 	}
@@ -239,8 +243,7 @@ func (ix *Index) answerSearch(ctx context.Context, r request) (Result, error) {
 	return ix.Search(ctx, Request{Query: q, Similar: r.Similar, TextOnly: r.TextOnly, Limit: r.Limit, After: r.After, Facets: r.Facets})
 }
 
-func respondWhenDone(working func(), work func() (int, error)) response {
-	n, err := whileTelling(working, work)
+func projectedReply(n int, err error) response {
 	if err != nil {
 		return failure(err)
 	}

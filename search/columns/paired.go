@@ -1,7 +1,8 @@
 package columns
 
 // Paired has, for each block, the raw files beside which another file of the
-// same shot lies: a search shows that one for both. It is nil where there are
+// same shot lies: a search shows that one for both. A raw file of which people
+// wrote something is not among them, so that it is found by that. It is nil where there are
 // no raw files, which takes no time to find out.
 func (v *View) Paired() []Bits {
 	v.pairing.Do(v.findPairs)
@@ -32,8 +33,9 @@ func (v *View) findPairs() {
 		var raws Bits
 		raws.OrAtLeast(b.Flags(), Raw)
 		keys := b.Shots()
+		flags := b.Flags()
 		raws.Each(func(place int) {
-			if shots[keys[place]] {
+			if shots[keys[place]] && flags[place]&(HasTitle|HasKeywords|HasPeople|Edited) == 0 {
 				v.paired[i].Set(place)
 			}
 		})

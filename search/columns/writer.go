@@ -214,8 +214,11 @@ func (w *Writer) Sync() error {
 	if folder, err := os.Open(filepath.Clean(w.columns.dir)); err == nil {
 		errs = append(errs, folder.Sync(), folder.Close())
 	}
-	clear(w.touched)
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err == nil {
+		clear(w.touched)
+	}
+	return err
 }
 
 // State is what to commit.

@@ -237,6 +237,8 @@ export class Grid {
     try {
       await Promise.all([results.recall(laid.first), results.recall(laid.first + laid.count - 1)]);
       if (results !== this.#results || !this.#shown.has(number)) return;
+      // Where the library has shrunk since, there may be nothing to recall.
+      if (!results.hit(laid.first) || !results.hit(laid.first + laid.count - 1)) return;
       this.#drop(number);
       this.#soon();
     } catch (error) {

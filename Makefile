@@ -31,14 +31,23 @@ index: build ## caption and index PHOTOS (default: the sample photos)
 
 test: lint test-go test-train ## every test and the linters
 
+# axe-core, which looks for what keeps people from using a page, out of a
+# wheel: pip is there, npm may not be.
+AXE := $(BUILD)/axe.min.js
+$(AXE): search/web/browsertest/axe.txt $(VENV)/done
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --dest $(BUILD)/axe -r $<
+	$(PYTHON) -m zipfile -e $(BUILD)/axe/*.whl $(BUILD)/axe
+	cp $(BUILD)/axe/*/axe.min.js $@
+	rm -r $(BUILD)/axe
+
 # One runtime (ONNX Runtime, Postgres) for all tests, fetched once. Root's
 # Postgres runs as another user, who cannot enter a checkout below /root.
 RUNTIME := $(if $(filter 0,$(shell id -u)),/var/cache/shoebox/runtime,$(CURDIR)/.build/runtime)
 test-go: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
-test-go: build
+test-go: build $(AXE)
 	@mkdir -p $(BUILD)
 	bin/shoebox setup
-	@go test -race -v -timeout 20m ./... 2>&1 | tee $(BUILD)/go-test.log | grep -vE '^(=== (RUN|PAUSE|CONT|NAME)|\s*--- PASS|PASS$$)'; \
+	@go test -race -v -timeout 30m ./... 2>&1 | tee $(BUILD)/go-test.log | grep -vE '^(=== (RUN|PAUSE|CONT|NAME)|\s*--- PASS|PASS$$)'; \
 		exit $${PIPESTATUS[0]}
 
 crashtest: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
@@ -51,7 +60,7 @@ test-train: $(VENV)/done
 	@mkdir -p $(BUILD)
 	@$(PYTHON) -m pytest -v train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
 
-# Needs ../shared; about 5 GB of disk below TMPDIR for a million photos.
+# Needs ../shared; about 8 GB of disk below TMPDIR for a million photos.
 bench-search: N ?= 1000000
 bench-search: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
 bench-search: build ## measure search over N made-up photos (default: a million), beside Postgres

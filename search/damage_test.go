@@ -70,7 +70,6 @@ func TestADamagedIndexIsNoticedAndBuiltAgain(t *testing.T) {
 		"a segment without its last part": cut("store/*.zap", 0.99),
 		"a segment full of junk":          overwrite("store/*.zap"),
 		"no segment":                      remove("store/*.zap"),
-		"the root cut in half":            cut("store/root.bolt", 0.5),
 		"the root cut to its first page":  cut("store/root.bolt", 0.1),
 		"the root cut to nothing":         cut("store/root.bolt", 0),
 		"the root full of junk":           overwrite("store/root.bolt"),

@@ -179,7 +179,6 @@ func TestWrongUseAndFailuresHaveTheirExitCodes(t *testing.T) {
 		{"a file where a folder belongs", []string{"index", filepath.Join(samplePhotos, "astronaut.jpg")}, exitFailed, "shoebox caption"},
 		{"search before index", []string{"search", "dog"}, exitFailed, "shoebox index"},
 		{"a query that cannot be read", []string{"search", `"two dogs`}, exitUsage, "missing closing quote"},
-		{"a query for later versions", []string{"search", "near:48.85,2.35,10km"}, exitUsage, "near:"},
 		{"no photo at all", []string{"caption", "/nonexistent.jpg"}, exitFailed, "/nonexistent.jpg: no such file"},
 		{"one photo of two", []string{"caption", "/nonexistent.jpg", filepath.Join(samplePhotos, "astronaut.jpg")}, exitSomeFailed, "1 of 2 files failed"},
 		{"a model that is none", []string{"caption", "--model", t.TempDir(), "x.jpg"}, exitFailed, "model.json"},

@@ -48,6 +48,7 @@ type Cache struct {
 	used     int64 // bytes, as far as this process knows
 	sweeping sync.WaitGroup
 	busy     bool // a sweep runs
+	again    bool // and another one has to follow it
 }
 
 // Open uses a folder, which is made when the first picture comes, for at most
@@ -113,23 +114,28 @@ func (c *Cache) Keep(id storage.PhotoID, longest int, data []byte) error {
 // temporary files are written and then renamed.
 const temporary = ".new-*"
 
-// startSweep counts what there is, and removes what is too much, unless that is
-// being done already.
+// startSweep counts what there is, and removes what is too much. While that is
+// being done already, it is done once more afterwards: what is kept meanwhile
+// may not have been seen.
 func (c *Cache) startSweep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
+		c.again = true
 		return
 	}
 	c.busy = true
 	c.sweeping.Go(func() {
-		used, err := c.sweep()
-		if err != nil {
-			slog.Warn("old thumbnails could not be removed", "folder", c.dir, "error", err)
+		for more := true; more; {
+			used, err := c.sweep()
+			if err != nil {
+				slog.Warn("old thumbnails could not be removed", "folder", c.dir, "error", err)
+			}
+			c.mu.Lock()
+			more = c.again && err == nil
+			c.used, c.busy, c.again = used, more, false
+			c.mu.Unlock()
 		}
-		c.mu.Lock()
-		c.used, c.busy = used, false
-		c.mu.Unlock()
 	})
 }
 

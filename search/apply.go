@@ -12,9 +12,10 @@ import (
 	"shoebox/storage"
 )
 
-// apply takes changes over and makes them durable with the cursor behind them,
-// all or nothing: the columns are written first and counted only by the batch
-// that holds the cursor. What is written again after a crash is the same.
+// apply takes changes over and makes them durable with the cursor behind them:
+// the columns are written first and counted only by the batch that holds the
+// cursor. What is written again after a crash is the same. An error may mean
+// that Bleve holds the batch and has not written it yet.
 // While an index is built, sync is false: it is used only once it is complete.
 func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Changes, sync bool) (err error) {
 	defer g.survive(&err)
@@ -82,8 +83,12 @@ func (g *generation) fill(ctx context.Context, feed Feed, changes storage.Change
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	g.slots.keepOnly(p.snapshot)
-	var shown []storage.Change
-	var words []*vocabulary
+	type shown struct {
+		change storage.Change
+		words  *vocabulary
+		texts  texts
+	}
+	var all []shown
 	var left []columns.Slot
 	for _, change := range changes.Items {
 		id := change.Photo.ID.String()
@@ -102,15 +107,16 @@ func (g *generation) fill(ctx context.Context, feed Feed, changes storage.Change
 		if err != nil {
 			return nil, err
 		}
-		shown, words = append(shown, change), append(words, v)
-		records = append(records, columns.Placed{Record: g.language.record(change, v), Slot: slot, IsNew: !there})
+		t := textsOf(change)
+		all = append(all, shown{change, v, t})
+		records = append(records, columns.Placed{Record: g.language.record(change, v, t), Slot: slot, IsNew: !there})
 	}
 	writer := g.columns.Writer()
 	if err := writer.Put(records); err != nil {
 		return records, err
 	}
-	for i, change := range shown {
-		doc, err := g.language.document(change, records[i], words[i])
+	for i, s := range all {
+		doc, err := g.language.document(s.change, records[i], s.words, s.texts)
 		if err != nil {
 			return records, err
 		}

@@ -1,17 +1,11 @@
 package search
 
 import (
-	"bytes"
-	"container/heap"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"runtime/debug"
-	"slices"
 
 	"shoebox/search/columns"
 	"shoebox/search/query"
@@ -173,146 +167,4 @@ func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, resul
 		}
 	}
 	return best.sorted(), nil
-}
-
-// key orders matches: the likely ones before those that are only possible, the
-// greater numbers first, and of equals the smaller photo.
-type key struct {
-	major, minor uint64
-	photo        storage.PhotoID
-	slot         columns.Slot
-	relevance    float64
-	possible     bool // and no more than that
-}
-
-func (k key) compare(other key) int {
-	switch {
-	case k.possible != other.possible:
-		return ahead(other.possible)
-	case k.major != other.major:
-		return ahead(k.major > other.major)
-	case k.minor != other.minor:
-		return ahead(k.minor > other.minor)
-	default:
-		return bytes.Compare(k.photo[:], other.photo[:])
-	}
-}
-
-func ahead(yes bool) int {
-	if yes {
-		return -1
-	}
-	return 1
-}
-
-// ordered maps signed numbers to unsigned ones in the same order.
-func ordered(x int64) uint64 { return uint64(x) ^ 1<<63 }
-
-// top keeps the best matches behind a place.
-type top struct {
-	limit    int
-	after    *key // nil: from the first on
-	possible bool // what all keys are
-	keys     []key
-}
-
-// Top is a heap with the worst on top.
-func (t *top) Len() int           { return len(t.keys) }
-func (t *top) Less(i, j int) bool { return t.keys[i].compare(t.keys[j]) > 0 }
-func (t *top) Swap(i, j int)      { t.keys[i], t.keys[j] = t.keys[j], t.keys[i] }
-func (t *top) Push(x any)         { t.keys = append(t.keys, x.(key)) }
-func (t *top) Pop() any {
-	last := len(t.keys) - 1
-	k := t.keys[last]
-	t.keys = t.keys[:last]
-	return k
-}
-
-// add takes the matches of a block.
-func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores []int32) {
-	taken, names, photos := b.Taken(), b.SortNames(), b.Photos()
-	major := func(place int) uint64 { return ordered(int64(scores[place])) }
-	minor := func(place int) uint64 { return ordered(taken[place]) }
-	switch sort {
-	case query.ByDate:
-		major, minor = minor, none
-	case query.ByOldest:
-		major, minor = func(place int) uint64 { return oldest(taken[place]) }, none
-	case query.ByName:
-		major = func(place int) uint64 { return ^names[place][0] }
-		minor = func(place int) uint64 { return ^names[place][1] }
-	}
-	var worst, worstMinor uint64 // what is below them is not among the best
-	found.Each(func(place int) {
-		first := major(place)
-		if first < worst {
-			return
-		}
-		second := minor(place)
-		if first == worst && second < worstMinor {
-			return
-		}
-		k := key{
-			possible: t.possible, major: first, minor: second, photo: photos[place],
-			slot: columns.Slot(b.Number*columns.BlockSize + place), relevance: float64(scores[place]) / nat,
-		}
-		full := len(t.keys) == t.limit
-		if t.after != nil && k.compare(*t.after) <= 0 || full && k.compare(t.keys[0]) > 0 {
-			return
-		}
-		if full {
-			t.keys[0] = k
-			heap.Fix(t, 0)
-		} else {
-			heap.Push(t, k)
-		}
-		if len(t.keys) == t.limit {
-			worst, worstMinor = t.keys[0].major, t.keys[0].minor
-		}
-	})
-}
-
-func none(int) uint64 { return 0 }
-
-// oldest orders moments from the first to the last; unknown ones come behind.
-func oldest(taken int64) uint64 {
-	if taken == columns.NoTime {
-		return 0
-	}
-	return ordered(-max(taken, math.MinInt64+1))
-}
-
-func (t *top) sorted() []key {
-	slices.SortFunc(t.keys, key.compare)
-	return t.keys
-}
-
-// token is a place in the results, opaque to clients: what comes behind it is
-// the same while photos come and go.
-type token struct {
-	Sort     query.Sort      `json:"sort"`
-	Possible bool            `json:"possible"`
-	Major    uint64          `json:"major"`
-	Minor    uint64          `json:"minor"`
-	Photo    storage.PhotoID `json:"photo"`
-}
-
-func (k key) token(sort query.Sort) string {
-	data, _ := json.Marshal(token{sort, k.possible, k.major, k.minor, k.photo})
-	return base64.RawURLEncoding.EncodeToString(data)
-}
-
-func parseToken(text string, sort query.Sort) (*key, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var t token
-	data, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(data, &t)
-	}
-	if err != nil || t.Sort != sort || t.Photo == (storage.PhotoID{}) {
-		return nil, &UseError{"the place in the results is not of this search: start again without it"}
-	}
-	return &key{possible: t.Possible, major: t.Major, minor: t.Minor, photo: t.Photo}, nil
 }

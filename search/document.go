@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
@@ -19,7 +18,7 @@ import (
 )
 
 // record is what the columns keep of a photo.
-func (l *language) record(c storage.Change, v *vocabulary) columns.Record {
+func (l *language) record(c storage.Change, v *vocabulary, t texts) columns.Record {
 	p := c.Photo
 	first := c.Paths[0]
 	r := columns.Record{
@@ -52,7 +51,7 @@ func (l *language) record(c storage.Change, v *vocabulary) columns.Record {
 		r.Model = v.model
 		r.Words = slices.Clone(p.Seen.Words)
 		v.foldKinds(r.Words, v.kinds(p.Seen.Classes))
-		v.fold(r.Words, l.texts(c))
+		v.fold(r.Words, l.stemsIn(t))
 	}
 	return r
 }
@@ -66,91 +65,8 @@ func isPlace(l storage.Location) bool {
 	return l.Lat >= -90 && l.Lat <= 90 && l.Lon >= -180 && l.Lon <= 180
 }
 
-// texts collects the stems of what is said about a photo.
-func (l *language) texts(c storage.Change) texts {
-	var t texts
-	caption := l.stems(c.Photo.Text)
-	for _, other := range c.Photo.Seen.Others {
-		for _, stem := range l.stems(other.Text) {
-			if !slices.Contains(caption, stem) {
-				t.others = append(t.others, stem)
-			}
-		}
-	}
-	t.others = distinct(t.others)
-	for _, text := range slices.Concat(written(c.Photo), nameTexts(c)) {
-		t.person = append(t.person, l.stems(text)...)
-	}
-	if c.Photo.Edited {
-		t.person = append(t.person, caption...)
-	} else {
-		t.caption = distinct(caption)
-	}
-	return t
-}
-
-func distinct(words []string) []string {
-	slices.Sort(words)
-	return slices.Compact(words)
-}
-
-// written are the texts that people wrote into a photo's file.
-func written(p storage.Photo) []string {
-	texts := slices.Concat([]string{p.Title, p.Description}, p.Keywords, p.People)
-	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
-}
-
-// ofCameras are names that cameras and programs give to every folder: nobody
-// means them as words about a photo.
-var ofCameras = map[string]bool{"camera": true, "dcim": true, "images": true, "photos": true, "pictures": true}
-
-// nameTexts are the words of the files' names without their endings and of their
-// folders from the root's own name on, as texts: each photo is found by them.
-func nameTexts(c storage.Change) []string {
-	var found []string
-	for i, path := range c.Paths {
-		parts := strings.Split(belowRoot(path, c, i), "/")
-		last := len(parts) - 1
-		parts[last] = strings.TrimSuffix(parts[last], filepath.Ext(parts[last]))
-		for _, part := range parts {
-			text := spaced(part)
-			if !ofCameras[strings.ToLower(text)] && text != "" && !slices.Contains(found, text) {
-				found = append(found, text)
-			}
-		}
-	}
-	return found
-}
-
-// belowRoot is a path from its root's own name on.
-func belowRoot(path string, c storage.Change, i int) string {
-	if i >= len(c.Roots) {
-		return filepath.Base(path)
-	}
-	return strings.TrimPrefix(path, strings.TrimSuffix(filepath.Dir(c.Roots[i]), "/")+"/")
-}
-
-// spaced puts spaces between the words of a name: where letters and digits
-// meet, and for everything that is neither.
-func spaced(name string) string {
-	var b strings.Builder
-	var last rune
-	for _, r := range name {
-		letter, digit := unicode.IsLetter(r) || unicode.IsMark(r), unicode.IsDigit(r)
-		if !letter && !digit {
-			r = ' '
-		}
-		if (letter && unicode.IsDigit(last)) || (digit && unicode.IsLetter(last)) {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(r)
-		last = r
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
-}
-
 // document is what Bleve keeps of a photo whose record is in the columns.
-func (l *language) document(c storage.Change, r columns.Placed, v *vocabulary) (*document.Document, error) {
+func (l *language) document(c storage.Change, r columns.Placed, v *vocabulary, t texts) (*document.Document, error) {
 	hit, err := json.Marshal(NewHit(c))
 	if err != nil {
 		return nil, fmt.Errorf("photo %s: %w", c.Photo.ID, err)
@@ -168,22 +84,13 @@ func (l *language) document(c storage.Change, r columns.Placed, v *vocabulary) (
 			doc.AddField(document.NewTextFieldCustom(field, []uint64{uint64(i)}, []byte(text), options, analyzer))
 		}
 	}
-	var others []string
-	for _, other := range c.Photo.Seen.Others {
-		others = append(others, other.Text)
-	}
-	// A caption that a person wrote counts as that, too.
-	writes, calls := written(c.Photo), nameTexts(c)
-	if c.Photo.Edited {
-		writes = append(writes, c.Photo.Text)
-	}
-	add(fieldCaption, text, l.stem, c.Photo.Text)
-	add(fieldOthers, text, l.stem, others...)
-	add(fieldCaptionPairs, word, l.pairs, append([]string{c.Photo.Text}, others...)...)
-	add(fieldWritten, text, l.stem, writes...)
-	add(fieldNames, text, l.stem, calls...)
-	add(fieldWrittenPairs, word, l.pairs, slices.Concat(writes, calls)...)
-	add(fieldPlain, word, l.plain, strings.Join(slices.Concat([]string{c.Photo.Text}, others, writes, calls), "\n"))
+	add(fieldCaption, text, l.stem, t.caption)
+	add(fieldOthers, text, l.stem, t.others...)
+	add(fieldCaptionPairs, word, l.pairs, append([]string{t.caption}, t.others...)...)
+	add(fieldWritten, text, l.stem, t.written...)
+	add(fieldNames, text, l.stem, t.names...)
+	add(fieldWrittenPairs, word, l.pairs, slices.Concat(t.written, t.names)...)
+	add(fieldPlain, word, l.plain, strings.Join(slices.Concat([]string{t.caption}, t.others, t.written, t.names), "\n"))
 	if kinds := v.likelyKinds(c.Photo.Seen.Classes); kinds != "" {
 		add(fieldKinds, word, l.stem, kinds)
 	}

@@ -133,7 +133,7 @@ func (v *vocabulary) mostShown(w *wanted, b *columns.Block, place int) int {
 // isKind reports whether a photo is found by the kind of thing that it shows.
 func (w *wanted) isKind(b *columns.Block, place int) bool {
 	for _, c := range w.found.blocks[b.Number] {
-		if c.least == 1 && c.evidence[place] == isKind {
+		if c.kind != 0 && c.evidence[place] == c.kind {
 			return true
 		}
 	}

@@ -38,7 +38,7 @@ func (c *compiler) columns(w *wanted, b *columns.Block, v *vocabulary, without b
 	_, knowsIt := v.places[w.own()]
 	for _, r := range w.runs {
 		if place, known := v.places[r.seen]; known && (r.kind != synonym || !knowsIt) {
-			found = append(found, column{b.Word(place), c.least(v, place, without)})
+			found = append(found, column{evidence: b.Word(place), least: c.least(v, place, without)})
 		}
 	}
 	return found
@@ -58,7 +58,7 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 	said := newSaid(c.view)
 	for i, v := range known {
 		if !unseen(v) {
-			said.evidence[i] = nothing
+			said.weights[i] = noEvidence
 			continue
 		}
 		// A word is as rare in a block whose model does not know it as another
@@ -82,8 +82,12 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 		}
 	}
 	for i, evidence := range said.evidence {
-		if len(evidence) > 0 {
-			w.found.blocks[i] = append(w.found.blocks[i], column{evidence, 1})
+		if evidence != nil {
+			kind := byte(isKind)
+			if weights := said.weights[i]; weights != nil {
+				kind = weights[isKind]
+			}
+			w.found.blocks[i] = append(w.found.blocks[i], column{evidence: evidence, least: 1, kind: kind})
 		}
 	}
 	return nil
@@ -164,6 +168,7 @@ const saidByPerson = 255
 type column struct {
 	evidence []byte
 	least    byte
+	kind     byte // the evidence of a kind of thing that is seen (isKind); 0: none
 }
 
 // looker finds photos by the best of some columns of each block.
@@ -206,8 +211,8 @@ type said struct {
 	weights  []*[256]byte // by block: what evidence becomes; nil: it stays
 }
 
-// nothing is the evidence of a block that is not asked.
-var nothing = []byte{}
+// noEvidence are the weights of a block that is not asked.
+var noEvidence = new([256]byte)
 
 func newSaid(view *columns.View) *said {
 	return &said{make([][]byte, len(view.Blocks)), make([]*[256]byte, len(view.Blocks))}
@@ -220,17 +225,16 @@ func (s *said) raise(slot columns.Slot, e byte) {
 	if block >= len(s.evidence) {
 		return
 	}
-	evidence := s.evidence[block]
-	if len(evidence) == 0 {
-		if evidence != nil {
-			return
-		}
-		evidence = make([]byte, columns.BlockSize)
-		s.evidence[block] = evidence
-	}
 	if weights := s.weights[block]; weights != nil {
 		e = weights[e]
 	}
+	if e == 0 {
+		return
+	}
+	if s.evidence[block] == nil {
+		s.evidence[block] = make([]byte, columns.BlockSize)
+	}
+	evidence := s.evidence[block]
 	evidence[place] = max(evidence[place], e)
 }
 

@@ -232,3 +232,43 @@ func onlyOneGeneration(t *testing.T, dir string) {
 		t.Errorf("generations %v, %v; want one", found, err)
 	}
 }
+
+func TestCloseEndsAProjectionAndChangesNothing(t *testing.T) {
+	feed := newFakeFeed()
+	numbered(feed, 0, 2500)
+	dir := t.TempDir()
+	ix, err := OpenWriter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project(t, ix, feed)
+	current, err := currentGeneration(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	reads := 0
+	feed.before = func() error {
+		if reads++; reads == 2 { // in the middle of building
+			go func() { closed <- ix.Close() }()
+			<-ix.closing.Done()
+		}
+		return nil
+	}
+	if _, err := ix.Rebuild(context.Background(), feed); !errors.Is(err, context.Canceled) {
+		t.Errorf("Rebuild() = %v, want that it was ended", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+	if now, err := currentGeneration(dir); err != nil || now != current {
+		t.Errorf("the index is %s (%v), was %s", now, err, current)
+	}
+	feed.before = nil
+	s, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	expect(t, s, feed)
+}

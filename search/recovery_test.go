@@ -337,3 +337,41 @@ func TestColumnsCutOffWhileTheyAreReadAreAnErrorAndNotTheEndOfTheProcess(t *test
 	project(t, ix, feed)
 	sameAsFresh(t, ix, projected(t, feed), feed)
 }
+
+func TestWhatBleveCouldNotWriteAtFirstIsFoundLater(t *testing.T) {
+	feed := newFakeFeed()
+	numbered(feed, 0, 10)
+	dir := t.TempDir()
+	ix, err := OpenWriter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ix.Close() }()
+	project(t, ix, feed)
+	// Folders lie where the next segments would be written.
+	var inTheWay []string
+	for n := range 200 {
+		path := filepath.Join(ix.live.store(), fmt.Sprintf("%012x.zap", n))
+		// Bleve removes what it does not know, but no folder that holds something.
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		full := filepath.Join(t.TempDir(), "full")
+		if err := errors.Join(os.MkdirAll(filepath.Join(full, "x"), 0o700), os.Rename(full, path)); err != nil {
+			t.Fatal(err)
+		}
+		inTheWay = append(inTheWay, path)
+	}
+	numbered(feed, 10, 20)
+	if _, err := ix.Project(t.Context(), feed); err == nil {
+		t.Fatal("nothing failed")
+	}
+	for _, path := range inTheWay {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	numbered(feed, 20, 30)
+	project(t, ix, feed)
+	expect(t, ix, feed)
+}

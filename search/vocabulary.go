@@ -70,7 +70,7 @@ func newVocabulary(model string, v storage.Vocabulary) *vocabulary {
 // only make their words more likely. A person's word has the probability 1 and
 // no more, so that rare words count more than common ones whoever writes them;
 // it always comes before the model's.
-func (v *vocabulary) fold(evidence []byte, t texts) {
+func (v *vocabulary) fold(evidence []byte, said stems) {
 	each := func(stems []string, become func(i int) byte) {
 		for _, stem := range stems {
 			if i, known := v.places[stem]; known {
@@ -79,17 +79,17 @@ func (v *vocabulary) fold(evidence []byte, t texts) {
 		}
 	}
 	more := func(e byte) byte { return min(e, 255-saidByModel) + saidByModel }
-	each(t.others, func(i int) byte { return more(evidence[i]) })
-	each(t.caption, func(i int) byte { return more(max(evidence[i], v.likely[i])) })
+	each(said.others, func(i int) byte { return more(evidence[i]) })
+	each(said.caption, func(i int) byte { return more(max(evidence[i], v.likely[i])) })
 	for i, most := range v.person {
 		evidence[i] = min(evidence[i], most-1)
 	}
-	each(t.person, func(i int) byte { return v.person[i] })
+	each(said.person, func(i int) byte { return v.person[i] })
 }
 
-// texts are the distinct stems of what is said about a photo.
-type texts struct {
-	caption []string // the model's
+// stems are those of what is said about a photo.
+type stems struct {
+	caption []string // the caption's
 	others  []string // the beam's other captions, without the caption's
 	person  []string // what people wrote
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/blevesearch/vellum"
 	"github.com/blevesearch/vellum/levenshtein"
 
 	"shoebox/search/query"
@@ -148,7 +149,7 @@ func nearly(word string) (*levenshtein.DFA, error) {
 
 // wantTerms adds the words of the index that begin with a prefix and are
 // accepted, and the picture words likewise.
-func (c *compiler) wantTerms(w *wanted, prefix string, accepted *levenshtein.DFA) error {
+func (c *compiler) wantTerms(w *wanted, prefix string, accepted vellum.Automaton) error {
 	found, err := c.known(prefix, accepted)
 	if err != nil {
 		return err
@@ -161,7 +162,7 @@ func (c *compiler) wantTerms(w *wanted, prefix string, accepted *levenshtein.DFA
 
 // known are the words of the index's texts and of its pictures that begin with
 // a prefix and are accepted (nil: all), the commonest first.
-func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, error) {
+func (c *compiler) known(prefix string, accepted vellum.Automaton) ([]string, error) {
 	counts := make(map[string]uint64)
 	count := func(word string) error {
 		if _, again := counts[word]; again {
@@ -171,23 +172,21 @@ func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, er
 		counts[word] = n
 		return err
 	}
-	var err error
-	if accepted == nil {
-		err = c.postings.terms(fieldPlain, prefix, nil, count)
-	} else {
-		err = c.postings.terms(fieldPlain, prefix, accepted, count)
-	}
-	if err != nil {
+	if err := c.postings.terms(fieldPlain, prefix, accepted, count); err != nil {
 		return nil, err
 	}
+	slots := make(map[string]int)
 	for _, b := range c.view.Blocks {
-		v, err := c.g.vocabulary(b.Model)
+		slots[b.Model] += b.Slots
+	}
+	for model, n := range slots {
+		v, err := c.g.vocabulary(model)
 		if err != nil {
 			return nil, err
 		}
 		for _, word := range v.Words {
 			// Of a word that is only seen, about so many show it.
-			shown := uint64(word.Prior * float64(b.Slots))
+			shown := uint64(word.Prior * float64(n))
 			for _, form := range word.Forms {
 				if strings.HasPrefix(form, prefix) && accepts(accepted, form) {
 					counts[form] = max(counts[form], shown)
@@ -205,13 +204,13 @@ func (c *compiler) known(prefix string, accepted *levenshtein.DFA) ([]string, er
 	return words, nil
 }
 
-func accepts(dfa *levenshtein.DFA, word string) bool {
-	if dfa == nil {
+func accepts(a vellum.Automaton, word string) bool {
+	if a == nil {
 		return true
 	}
-	state := dfa.Start()
+	state := a.Start()
 	for _, b := range []byte(word) {
-		state = dfa.Accept(state, b)
+		state = a.Accept(state, b)
 	}
-	return dfa.IsMatch(state)
+	return a.IsMatch(state)
 }

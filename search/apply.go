@@ -17,11 +17,11 @@ import (
 // cursor. What is written again after a crash is the same. An error may mean
 // that Bleve holds the batch and has not written it yet.
 // While an index is built, sync is false: it is used only once it is complete.
-func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Changes, sync bool) (err error) {
+func (g *generation) apply(ctx context.Context, feed Feed, p page, sync bool) (err error) {
 	defer g.survive(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	batch := g.index.NewBatch()
-	placed, err := g.fill(ctx, feed, changes, batch)
+	placed, err := g.fill(ctx, feed, p, batch)
 	written := false
 	defer func() {
 		if err != nil && !written {
@@ -41,7 +41,7 @@ func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Chang
 	if err != nil {
 		return err
 	}
-	cursor, err := json.Marshal(changes.Next)
+	cursor, err := json.Marshal(p.changes.Next)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (g *generation) apply(ctx context.Context, feed Feed, changes storage.Chang
 	err = g.write(batch)
 	// What Bleve could not write to disk, it has taken over all the same and
 	// writes later, our cursor with it.
-	if now, cursorErr := g.cursor(); cursorErr == nil && now == changes.Next {
+	if now, cursorErr := g.cursor(); cursorErr == nil && now == p.changes.Next {
 		written = true
 		writer.Publish()
 	}
@@ -76,7 +76,7 @@ func (g *generation) takeBack(placed []columns.Placed, cause error) error {
 
 // fill writes the columns of changed photos and puts their documents into a
 // batch. It returns what it wrote or began to write.
-func (g *generation) fill(ctx context.Context, feed Feed, changes storage.Changes, batch *bleve.Batch) (records []columns.Placed, err error) {
+func (g *generation) fill(ctx context.Context, feed Feed, page page, batch *bleve.Batch) (records []columns.Placed, err error) {
 	p, err := g.openPostings()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (g *generation) fill(ctx context.Context, feed Feed, changes storage.Change
 	}
 	var all []shown
 	var left []columns.Slot
-	for _, change := range changes.Items {
+	for i, change := range page.changes.Items {
 		id := change.Photo.ID.String()
 		slot, there, err := p.find(id)
 		if err != nil {
@@ -107,9 +107,8 @@ func (g *generation) fill(ctx context.Context, feed Feed, changes storage.Change
 		if err != nil {
 			return nil, err
 		}
-		t := textsOf(change)
-		all = append(all, shown{change, v, t})
-		records = append(records, columns.Placed{Record: g.language.record(change, v, t), Slot: slot, IsNew: !there})
+		all = append(all, shown{change, v, page.texts[i]})
+		records = append(records, columns.Placed{Record: record(change, v, page.texts[i]), Slot: slot, IsNew: !there})
 	}
 	writer := g.columns.Writer()
 	if err := writer.Put(records); err != nil {

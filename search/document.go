@@ -18,7 +18,7 @@ import (
 )
 
 // record is what the columns keep of a photo.
-func (l *language) record(c storage.Change, v *vocabulary, t texts) columns.Record {
+func record(c storage.Change, v *vocabulary, t texts) columns.Record {
 	p := c.Photo
 	first := c.Paths[0]
 	r := columns.Record{
@@ -51,7 +51,7 @@ func (l *language) record(c storage.Change, v *vocabulary, t texts) columns.Reco
 		r.Model = v.model
 		r.Words = slices.Clone(p.Seen.Words)
 		v.foldKinds(r.Words, v.kinds(p.Seen.Classes))
-		v.fold(r.Words, l.stemsIn(t))
+		v.fold(r.Words, t.stems)
 	}
 	return r
 }

@@ -137,7 +137,7 @@ func TestAPhotoThatStorageDoesNotKnowIsRemoved(t *testing.T) {
 		info, err := ix.live.info()
 		if err == nil {
 			changes.Next = info.Cursor
-			err = ix.live.apply(t.Context(), feed, changes, true)
+			err = ix.live.apply(t.Context(), feed, ix.live.language.page(changes), true)
 		}
 		if err != nil {
 			t.Fatal(err)

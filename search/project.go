@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"shoebox/storage"
 )
 
 // batchSize is how many photos go into the index at a time: the fastest, and
@@ -55,7 +58,12 @@ func (ix *Index) alone(ctx context.Context, projection func(context.Context) (in
 	}
 }
 
+// buildingGC is GOGC while an index is built: a tenth faster than with 100, for
+// 100 MB more.
+const buildingGC = 200
+
 func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(buildingGC))
 	for {
 		next, err := ix.createNext()
 		if err != nil {
@@ -84,28 +92,72 @@ func follow(ctx context.Context, feed Feed, g *generation, done *atomic.Int64) (
 	if err != nil {
 		return 0, err
 	}
-	for more := true; more; {
-		changes, err := feed.Changes(ctx, cursor, batchSize)
-		if err != nil {
-			return n, err
+	ctx, stop := context.WithCancel(ctx)
+	pages := readAhead(ctx, feed, cursor, g.language)
+	defer func() {
+		stop()
+		for range pages { // the feed is not used once follow has returned
 		}
-		if changes.Restart {
+	}()
+	for p := range pages {
+		if p.err != nil {
+			return n, p.err
+		}
+		if p.changes.Restart {
 			return n, errRestart
 		}
-		if changes.Next != cursor {
-			if err := g.apply(ctx, feed, changes, done == nil); err != nil {
+		if p.changes.Next != cursor {
+			if err := g.apply(ctx, feed, p, done == nil); err != nil {
 				return n, err
 			}
 		}
-		n += len(changes.Items)
-		for _, c := range changes.Items {
+		n += len(p.changes.Items)
+		for _, c := range p.changes.Items {
 			if done != nil && len(c.Paths) > 0 {
 				done.Add(1)
 			}
 		}
-		cursor, more = changes.Next, changes.More
+		if cursor = p.changes.Next; !p.changes.More {
+			return n, nil
+		}
 	}
-	return n, nil
+	return n, ctx.Err()
+}
+
+// page is some changes of a feed, and what is said about their photos.
+type page struct {
+	changes storage.Changes
+	texts   []texts
+	err     error
+}
+
+func (l *language) page(changes storage.Changes) page {
+	p := page{changes: changes}
+	for _, c := range changes.Items {
+		p.texts = append(p.texts, l.textsOf(c))
+	}
+	return p
+}
+
+// readAhead reads a feed to its end, or until ctx ends, a page ahead of whoever
+// takes them: databases are waited for while Bleve works.
+func readAhead(ctx context.Context, feed Feed, cursor storage.Cursor, l *language) <-chan page {
+	pages := make(chan page)
+	go func() {
+		defer close(pages)
+		for more := true; more; {
+			changes, err := feed.Changes(ctx, cursor, batchSize)
+			p := l.page(changes)
+			p.err = err
+			select {
+			case pages <- p:
+			case <-ctx.Done():
+				return
+			}
+			cursor, more = changes.Next, err == nil && changes.More && !changes.Restart
+		}
+	}()
+	return pages
 }
 
 // CatchUp makes sure that the index in dir holds everything that is in the

@@ -15,9 +15,10 @@ type texts struct {
 	others  []string // the beam's other captions
 	written []string // what people wrote into its file, or as its caption
 	names   []string // of its files and folders
+	stems   stems    // of all of them
 }
 
-func textsOf(c storage.Change) texts {
+func (l *language) textsOf(c storage.Change) texts {
 	t := texts{caption: c.Photo.Text, written: written(c.Photo), names: nameTexts(c)}
 	for _, other := range c.Photo.Seen.Others {
 		t.others = append(t.others, other.Text)
@@ -25,6 +26,7 @@ func textsOf(c storage.Change) texts {
 	if c.Photo.Edited {
 		t.written = append(t.written, c.Photo.Text)
 	}
+	t.stems = l.stemsIn(t)
 	return t
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 
@@ -24,7 +25,7 @@ import (
 
 // schemaVersion counts changes of documents and columns that the fingerprint
 // does not show. Raising it makes every index be built again.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // The fields of a document. What is not text lies in the columns.
 const (
@@ -110,9 +111,9 @@ func newLanguage() (*language, error) {
 	}
 	l := &language{
 		mapping:  m,
-		stem:     m.AnalyzerNamed(stem),
-		pairs:    m.AnalyzerNamed(pairs),
-		plain:    m.AnalyzerNamed(plain),
+		stem:     guarded{m.AnalyzerNamed(stem)},
+		pairs:    guarded{m.AnalyzerNamed(pairs)},
+		plain:    guarded{m.AnalyzerNamed(plain)},
 		keyword:  m.AnalyzerNamed(keyword.Name),
 		stopWord: analysis.NewTokenMap(),
 	}
@@ -126,6 +127,21 @@ func newLanguage() (*language, error) {
 		}
 	}
 	return l, nil
+}
+
+// guarded is an analyser for texts that come from outside. One that panics at a
+// text would end the process, again at each start: that text has no words then.
+type guarded struct{ analysis.Analyzer }
+
+// Analyze takes a text apart.
+func (g guarded) Analyze(text []byte) (tokens analysis.TokenStream) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			slog.Error("a text is not searched, since it cannot be analysed: please report this", "text", text, "cause", cause)
+			tokens = nil
+		}
+	}()
+	return g.Analyzer.Analyze(text)
 }
 
 // isStopWord reports whether a caption has to hold the word to be found by it.

@@ -89,6 +89,7 @@ func (g *generation) fill(ctx context.Context, feed Feed, page page, batch *blev
 		texts  texts
 	}
 	var all []shown
+	learnt := make(map[string]*vocabulary) // unknown ones are asked for once a page
 	var left []columns.Slot
 	for i, change := range page.changes.Items {
 		id := change.Photo.ID.String()
@@ -103,10 +104,13 @@ func (g *generation) fill(ctx context.Context, feed Feed, page page, batch *blev
 			}
 			continue
 		}
-		v, err := g.learn(ctx, feed, change.Photo.Seen.Model)
-		if err != nil {
-			return nil, err
+		model := change.Photo.Seen.Model
+		if learnt[model] == nil {
+			if learnt[model], err = g.learn(ctx, feed, model); err != nil {
+				return nil, err
+			}
 		}
+		v := learnt[model]
 		all = append(all, shown{change, v, page.texts[i]})
 		records = append(records, columns.Placed{Record: record(change, v, page.texts[i]), Slot: slot, IsNew: !there})
 	}

@@ -142,6 +142,8 @@ func (r *remote) ask(ctx context.Context, question request, use func(response), 
 }
 
 func (r *remote) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.other != nil {
 		return r.other.Close()
 	}

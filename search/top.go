@@ -16,21 +16,22 @@ import (
 // key orders matches: the likely ones before those that are only possible, the
 // greater numbers first, and of equals the smaller photo.
 type key struct {
-	major, minor uint64
-	photo        storage.PhotoID
-	slot         columns.Slot
-	relevance    float64
-	possible     bool // and no more than that
+	order     order
+	photo     storage.PhotoID
+	slot      columns.Slot
+	relevance float64
+	possible  bool // and no more than that
 }
+
+// order is what photos are sorted by, the most significant number first.
+type order [4]uint64
 
 func (k key) compare(other key) int {
 	switch {
 	case k.possible != other.possible:
 		return ahead(other.possible)
-	case k.major != other.major:
-		return ahead(k.major > other.major)
-	case k.minor != other.minor:
-		return ahead(k.minor > other.minor)
+	case k.order != other.order:
+		return slices.Compare(other.order[:], k.order[:])
 	default:
 		return bytes.Compare(k.photo[:], other.photo[:])
 	}
@@ -69,29 +70,31 @@ func (t *top) Pop() any {
 // add takes the matches of a block.
 func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores []int32) {
 	taken, names, photos := b.Taken(), b.SortNames(), b.Photos()
-	major := func(place int) uint64 { return ordered(int64(scores[place])) }
-	minor := func(place int) uint64 { return ordered(taken[place]) }
+	// The first number tells of most photos that they are not among the best.
+	first := func(place int) uint64 { return ordered(int64(scores[place])) }
+	rest := func(place int) order { return order{1: ordered(taken[place])} }
 	switch sort {
 	case query.ByDate:
-		major, minor = minor, none
+		first, rest = func(place int) uint64 { return ordered(taken[place]) }, none
 	case query.ByOldest:
-		major, minor = func(place int) uint64 { return oldest(taken[place]) }, none
+		first, rest = func(place int) uint64 { return oldest(taken[place]) }, none
 	case query.ByName:
-		major = func(place int) uint64 { return ^names[place][0] }
-		minor = func(place int) uint64 { return ^names[place][1] }
+		first = func(place int) uint64 { return ^names[place][0] }
+		rest = func(place int) order { n := names[place]; return order{1: ^n[1], 2: ^n[2], 3: ^n[3]} }
 	}
-	var worst, worstMinor uint64 // what is below them is not among the best
+	var worst order // what is below it is not among the best
 	found.Each(func(place int) {
-		first := major(place)
-		if first < worst {
+		most := first(place)
+		if most < worst[0] {
 			return
 		}
-		second := minor(place)
-		if first == worst && second < worstMinor {
+		by := rest(place)
+		by[0] = most
+		if slices.Compare(by[:], worst[:]) < 0 {
 			return
 		}
 		k := key{
-			possible: t.possible, major: first, minor: second, photo: photos[place],
+			possible: t.possible, order: by, photo: photos[place],
 			slot: columns.Slot(b.Number*columns.BlockSize + place), relevance: float64(scores[place]) / nat,
 		}
 		full := len(t.keys) == t.limit
@@ -105,12 +108,12 @@ func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores
 			heap.Push(t, k)
 		}
 		if len(t.keys) == t.limit {
-			worst, worstMinor = t.keys[0].major, t.keys[0].minor
+			worst = t.keys[0].order
 		}
 	})
 }
 
-func none(int) uint64 { return 0 }
+func none(int) order { return order{} }
 
 // oldest orders moments from the first to the last; unknown ones come behind.
 func oldest(taken int64) uint64 {
@@ -130,13 +133,12 @@ func (t *top) sorted() []key {
 type token struct {
 	Sort     query.Sort      `json:"sort"`
 	Possible bool            `json:"possible"`
-	Major    uint64          `json:"major"`
-	Minor    uint64          `json:"minor"`
+	Order    order           `json:"order"`
 	Photo    storage.PhotoID `json:"photo"`
 }
 
 func (k key) token(sort query.Sort) string {
-	data, _ := json.Marshal(token{sort, k.possible, k.major, k.minor, k.photo})
+	data, _ := json.Marshal(token{sort, k.possible, k.order, k.photo})
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
@@ -152,5 +154,5 @@ func parseToken(text string, sort query.Sort) (*key, error) {
 	if err != nil || t.Sort != sort || t.Photo == (storage.PhotoID{}) {
 		return nil, &UseError{"the place in the results is not of this search: start again without it"}
 	}
-	return &key{possible: t.Possible, major: t.Major, minor: t.Minor, photo: t.Photo}, nil
+	return &key{possible: t.Possible, order: t.Order, photo: t.Photo}, nil
 }

@@ -170,7 +170,7 @@ func (c *compiler) known(prefix string, accepted vellum.Automaton) ([]string, er
 		}
 		n, err := c.postings.count(fieldPlain, word)
 		counts[word] = n
-		return err
+		return cmp.Or(err, c.ctx.Err())
 	}
 	if err := c.postings.terms(fieldPlain, prefix, accepted, count); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ const (
 
 // valueSize is the size of each column's values in bytes.
 var valueSize = [facts]int64{
-	factFlags: 1, factPhoto: 32, factTaken: 8, factName: 16, factShot: 8,
+	factFlags: 1, factPhoto: 32, factTaken: 8, factName: 32, factShot: 8,
 	factCamera: 4, factLens: 4, factFolder: 4, factLat: 4, factLon: 4,
 	factISO: 4, factExposure: 4, factFNumber: 4, factFocal: 4, factWidth: 4, factHeight: 4,
 }
@@ -168,7 +168,7 @@ func (b *Block) fact(f fact) []byte {
 
 // values is a column of facts as numbers, as the machine has them: shoebox
 // runs on little-endian ones only, and every column begins at a page.
-func values[T uint8 | int32 | uint32 | int64 | uint64 | float32 | [2]uint64 | storage.PhotoID](b *Block, f fact) []T {
+func values[T uint8 | int32 | uint32 | int64 | uint64 | float32 | [4]uint64 | storage.PhotoID](b *Block, f fact) []T {
 	column := b.fact(f)
 	if len(column) == 0 {
 		return nil
@@ -186,7 +186,7 @@ func (b *Block) Photos() []storage.PhotoID { return values[storage.PhotoID](b, f
 func (b *Block) Taken() []int64 { return values[int64](b, factTaken) }
 
 // SortNames are the keys by which photos are sorted by name (SortName).
-func (b *Block) SortNames() [][2]uint64 { return values[[2]uint64](b, factName) }
+func (b *Block) SortNames() [][4]uint64 { return values[[4]uint64](b, factName) }
 
 // Shots are the keys of what was released in one press of the button (Shot).
 func (b *Block) Shots() []uint64 { return values[uint64](b, factShot) }

@@ -52,12 +52,15 @@ type Record struct {
 	Words []byte
 }
 
-// SortName is the key by which photos are sorted by name: the first 16 bytes
-// of the file's name in lower case.
-func SortName(fileName string) (key [2]uint64) {
-	var prefix [16]byte
+// SortName is the key by which photos are sorted by name: the first 32 bytes
+// of the file's name in lower case, which cameras' names seldom exceed.
+func SortName(fileName string) (key [4]uint64) {
+	var prefix [32]byte
 	copy(prefix[:], strings.ToLower(fileName))
-	return [2]uint64{binary.BigEndian.Uint64(prefix[:8]), binary.BigEndian.Uint64(prefix[8:])}
+	for i := range key {
+		key[i] = binary.BigEndian.Uint64(prefix[8*i:])
+	}
+	return key
 }
 
 // Shot is the key that files of one folder share whose names differ in the
@@ -103,8 +106,10 @@ func (r *Record) appendFact(to []byte, f fact, names *dictionaries) []byte {
 	case factTaken:
 		return le.AppendUint64(to, uint64(r.Taken))
 	case factName:
-		key := SortName(r.FileName)
-		return le.AppendUint64(le.AppendUint64(to, key[0]), key[1])
+		for _, part := range SortName(r.FileName) {
+			to = le.AppendUint64(to, part)
+		}
+		return to
 	case factShot:
 		return le.AppendUint64(to, Shot(r.Folder, r.FileName))
 	case factCamera:

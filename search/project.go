@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -58,12 +57,7 @@ func (ix *Index) alone(ctx context.Context, projection func(context.Context) (in
 	}
 }
 
-// buildingGC is GOGC while an index is built: a tenth faster than with 100, for
-// 100 MB more.
-const buildingGC = 200
-
 func (ix *Index) rebuild(ctx context.Context, feed Feed) (n int, err error) {
-	defer debug.SetGCPercent(debug.SetGCPercent(buildingGC))
 	for {
 		next, err := ix.createNext()
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 
 	"shoebox/search/columns"
-	"shoebox/search/query"
 	"shoebox/storage"
 )
 
@@ -46,7 +45,7 @@ func (g *generation) collect(ctx context.Context, r Request) (result Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	best, err := plan.rank(ctx, view, r, &result)
+	best, err := c.rank(plan, r, &result)
 	if err != nil {
 		return Result{}, err
 	}
@@ -91,7 +90,7 @@ func (c *compiler) rankPossible(best []key, likely *plan, r Request, result *Res
 	var rest Result
 	r.Limit -= len(best)
 	r.Facets = false
-	found, err := plan.rank(c.ctx, c.view, r, &rest)
+	found, err := more.rank(plan, r, &rest)
 	result.Possible = rest.Total
 	return append(best, found...), err
 }
@@ -118,53 +117,4 @@ func (c *compiler) addRaw(hit *Hit, slot columns.Slot) error {
 		err = errors.Join(err, loading)
 	}
 	return err
-}
-
-// rank finds the best matches, best first, counts all, and fills facets in.
-func (plan *plan) rank(ctx context.Context, view *columns.View, r Request, result *Result) ([]key, error) {
-	after, err := parseToken(r.After, r.Query.Sort)
-	if err != nil {
-		return nil, err
-	}
-	best := &top{limit: max(r.Limit, 0), after: after, possible: plan.possible}
-	scores := make([]int32, columns.BlockSize)
-	var facets *counter
-	if r.Facets {
-		facets = newCounter()
-	}
-	for _, b := range view.Blocks {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		var found columns.Bits
-		found.OrAtLeast(b.Flags(), 1)
-		if paired := view.Paired(); paired != nil {
-			found.AndNot(&paired[b.Number])
-		}
-		if plan.root != nil {
-			plan.root.narrow(b, &found)
-		}
-		n := found.Count()
-		if n == 0 {
-			continue
-		}
-		result.Total += uint64(n)
-		if facets != nil {
-			facets.add(b, &found)
-		}
-		if best.limit == 0 {
-			continue
-		}
-		if r.Query.Sort == query.ByRelevance && plan.root != nil {
-			clear(scores)
-			plan.root.score(b, &found, scores)
-		}
-		best.add(b, &found, r.Query.Sort, scores)
-	}
-	if facets != nil {
-		if result.Facets, err = facets.facets(view); err != nil {
-			return nil, err
-		}
-	}
-	return best.sorted(), nil
 }

@@ -51,6 +51,25 @@ func (c *counter) add(b *columns.Block, found *columns.Bits) {
 	})
 }
 
+// merge adds what another counted.
+func (c *counter) merge(other *counter) {
+	for month, n := range other.months {
+		c.months[month] += n
+	}
+	c.cameras = sums(c.cameras, other.cameras)
+	c.folders = sums(c.folders, other.folders)
+}
+
+func sums(a, b []int) []int {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	for i, n := range b {
+		a[i] += n
+	}
+	return a
+}
+
 func counted(counts []int, id uint32) []int {
 	if int(id) >= len(counts) {
 		counts = append(counts, make([]int, int(id)+1-len(counts))...)

@@ -91,7 +91,7 @@ func (c *compiler) total(n query.Node, r Request) (uint64, error) {
 		return 0, err
 	}
 	var result Result
-	_, err = plan.rank(c.ctx, c.view, request, &result)
+	_, err = other.rank(plan, request, &result)
 	return result.Total, err
 }
 

@@ -20,29 +20,35 @@ func (p *postings) phrase(ctx context.Context, field, pairs string, terms []stri
 	if len(terms) == 1 {
 		return p.each(field, terms[0], visit)
 	}
-	for _, s := range p.snapshot.Segments() {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	segments := p.snapshot.Segments()
+	found := make([][]columns.Slot, len(segments))
+	err := p.g.inParallel(ctx, len(segments), func(_, i int) error {
+		return p.phraseIn(segments[i], field, pairs, terms, func(slot columns.Slot) { found[i] = append(found[i], slot) })
+	})
+	for _, slots := range found {
+		for _, slot := range slots {
+			visit(slot)
 		}
-		candidates, err := holdingAll(s, field, terms)
+	}
+	return err
+}
+
+func (p *postings) phraseIn(s *scorch.SegmentSnapshot, field, pairs string, terms []string, visit func(columns.Slot)) error {
+	candidates, err := holdingAll(s, field, terms)
+	if err != nil {
+		return err
+	}
+	if pairs != "" {
+		beside, err := holdingAll(s, pairs, neighbours(terms))
 		if err != nil {
 			return err
 		}
-		if pairs != "" {
-			beside, err := holdingAll(s, pairs, neighbours(terms))
-			if err != nil {
-				return err
-			}
-			candidates.And(beside)
-		}
-		if candidates.IsEmpty() {
-			continue
-		}
-		if err := p.inOrder(s, field, terms, candidates, visit); err != nil {
-			return err
-		}
+		candidates.And(beside)
 	}
-	return nil
+	if candidates.IsEmpty() {
+		return nil
+	}
+	return p.inOrder(s, field, terms, candidates, visit)
 }
 
 // neighbours are the pairs of terms that follow each other.
@@ -96,7 +102,7 @@ func bitmapOf(documents segment.PostingsList) (*roaring.Bitmap, error) {
 // inOrder visits those of some documents, which hold all terms, in which they
 // stand beside each other in one value of the field.
 func (p *postings) inOrder(s *scorch.SegmentSnapshot, field string, terms []string, documents *roaring.Bitmap, visit func(columns.Slot)) error {
-	slotOf, err := p.slots.of(s, documents.GetCardinality())
+	slotOf, err := p.g.slots.of(s, documents.GetCardinality())
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 // and would take the process along where a segment is damaged.
 type postings struct {
 	snapshot *scorch.IndexSnapshot
-	slots    *slotCache
+	g        *generation
 	bases    []uint64 // of each segment, the number of its first document
 }
 
@@ -37,7 +37,7 @@ func (g *generation) openPostings() (*postings, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("not an index of this kind"), reader.Close())
 	}
-	p := &postings{snapshot: snapshot, slots: &g.slots}
+	p := &postings{snapshot: snapshot, g: g}
 	base := uint64(0)
 	for _, s := range snapshot.Segments() {
 		p.bases = append(p.bases, base)
@@ -58,7 +58,7 @@ func (p *postings) each(field, term string, visit func(columns.Slot)) error {
 		if documents.Count() == 0 {
 			continue
 		}
-		slotOf, err := p.slots.of(s, documents.Count())
+		slotOf, err := p.g.slots.of(s, documents.Count())
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (p *postings) slotOf(id index.IndexInternalID) (columns.Slot, error) {
 	for number < p.bases[i] {
 		i--
 	}
-	slotOf, err := p.slots.of(p.snapshot.Segments()[i], 1)
+	slotOf, err := p.g.slots.of(p.snapshot.Segments()[i], 1)
 	if err != nil {
 		return 0, err
 	}
@@ -188,6 +188,7 @@ type slotCache struct {
 }
 
 type segmentSlots struct {
+	mu    sync.Mutex
 	all   []columns.Slot // nil: not read yet
 	asked uint64         // how many were read one by one
 }
@@ -195,16 +196,9 @@ type segmentSlots struct {
 // of returns the function that tells the slots of a segment's documents, of
 // which about n will be asked for. It is for one goroutine.
 func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint64) (columns.Slot, error), error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.segments == nil {
-		c.segments = make(map[uint64]*segmentSlots)
-	}
-	known := c.segments[s.Id()]
-	if known == nil {
-		known = &segmentSlots{}
-		c.segments[s.Id()] = known
-	}
+	known := c.segment(s.Id())
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	values, ok := s.Segment().(segment.DocValueVisitable)
 	if !ok {
 		return nil, errors.New("not an index of this kind")
@@ -243,6 +237,18 @@ func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint6
 		}
 		return all[document], nil
 	}, nil
+}
+
+func (c *slotCache) segment(id uint64) *segmentSlots {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.segments == nil {
+		c.segments = make(map[uint64]*segmentSlots)
+	}
+	if c.segments[id] == nil {
+		c.segments[id] = &segmentSlots{}
+	}
+	return c.segments[id]
 }
 
 // appendSlot writes a slot as a term, in 7 bits a byte: Bleve uses the byte 0xff

@@ -47,6 +47,9 @@ func ahead(yes bool) int {
 // ordered maps signed numbers to unsigned ones in the same order.
 func ordered(x int64) uint64 { return uint64(x) ^ 1<<63 }
 
+// signed is the inverse of ordered.
+func signed(x uint64) int64 { return int64(x ^ 1<<63) }
+
 // top keeps the best matches behind a place.
 type top struct {
 	limit    int
@@ -70,6 +73,7 @@ func (t *top) Pop() any {
 // add takes the matches of a block.
 func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores []int32) {
 	taken, names, photos := b.Taken(), b.SortNames(), b.Photos()
+	t.drop(found, sort, scores, taken)
 	// The first number tells of most photos that they are not among the best.
 	first := func(place int) uint64 { return ordered(int64(scores[place])) }
 	rest := func(place int) order { return order{1: ordered(taken[place])} }
@@ -113,6 +117,20 @@ func (t *top) add(b *columns.Block, found *columns.Bits, sort query.Sort, scores
 	})
 }
 
+// drop drops most of the matches that are not among the best.
+func (t *top) drop(found *columns.Bits, sort query.Sort, scores []int32, taken []int64) {
+	if len(t.keys) < t.limit {
+		return
+	}
+	least := signed(t.keys[0].order[0])
+	switch sort {
+	case query.ByRelevance:
+		columns.KeepAtLeast(found, scores, int32(least))
+	case query.ByDate:
+		columns.KeepAtLeast(found, taken, least)
+	}
+}
+
 func none(int) order { return order{} }
 
 // oldest orders moments from the first to the last; unknown ones come behind.
@@ -125,7 +143,7 @@ func oldest(taken int64) uint64 {
 
 func (t *top) sorted() []key {
 	slices.SortFunc(t.keys, key.compare)
-	return t.keys
+	return t.keys[:min(len(t.keys), t.limit)]
 }
 
 // token is a place in the results, opaque to clients: what comes behind it is

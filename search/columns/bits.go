@@ -71,6 +71,18 @@ func (b *Bits) Keep(holds func(place int) bool) {
 	}
 }
 
+// KeepAtLeast drops the bits of the places whose value is below least.
+func KeepAtLeast[T int32 | int64](b *Bits, values []T, least T) {
+	for i, word := range b {
+		for rest := word; rest != 0; rest &= rest - 1 {
+			if values[i*64+bits.TrailingZeros64(rest)] < least {
+				word &^= rest & -rest
+			}
+		}
+		b[i] = word
+	}
+}
+
 // OrAtLeast sets the bits of the places whose byte in a column is at least
 // least. It compares eight bytes at a time.
 func (b *Bits) OrAtLeast(column []byte, least byte) {

@@ -40,7 +40,8 @@ func (g *generation) collect(ctx context.Context, r Request) (result Result, err
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	c := &compiler{ctx: ctx, g: g, postings: p, view: view, textOnly: r.TextOnly}
+	c := &compiler{ctx: ctx, g: g, postings: p, view: view, memory: &memory{}, textOnly: r.TextOnly}
+	defer c.memory.giveBack()
 	plan, err := c.compile(r)
 	if err != nil {
 		return Result{}, err
@@ -81,7 +82,7 @@ func (g *generation) collect(ctx context.Context, r Request) (result Result, err
 // rankPossible adds, behind the photos that likely show what is wanted, those
 // that only may.
 func (c *compiler) rankPossible(best []key, likely *plan, r Request, result *Result) ([]key, error) {
-	more := &compiler{ctx: c.ctx, g: c.g, postings: c.postings, view: c.view, possible: true}
+	more := &compiler{ctx: c.ctx, g: c.g, postings: c.postings, view: c.view, memory: c.memory, possible: true}
 	plan, err := more.compile(r)
 	if err != nil {
 		return nil, err
@@ -106,9 +107,11 @@ func (c *compiler) addRaw(hit *Hit, slot columns.Slot) error {
 		return nil
 	}
 	var beside []storage.PhotoID
-	err := c.postings.each(fieldShot, shotTerm(block.Shots()[place]), func(slot columns.Slot) {
-		if b, i := c.view.At(slot); b != nil && b.Flags()[i]&columns.Raw != 0 {
-			beside = append(beside, b.Photos()[i])
+	err := c.postings.each(fieldShot, shotTerm(block.Shots()[place]), func(slots []columns.Slot) {
+		for _, slot := range slots {
+			if b, i := c.view.At(slot); b != nil && b.Flags()[i]&columns.Raw != 0 {
+				beside = append(beside, b.Photos()[i])
+			}
 		}
 	})
 	for _, photo := range beside {

@@ -23,6 +23,7 @@ type compiler struct {
 	g        *generation
 	postings *postings
 	view     *columns.View
+	memory   *memory
 	textOnly bool
 	possible bool // photos that possibly show a word count too
 	plan     plan

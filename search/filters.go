@@ -121,8 +121,8 @@ func (c *compiler) named(n query.Named) (matcher, error) {
 		if err != nil {
 			return nil, err
 		}
-		others := newSaid(c.view)
-		err = c.consecutive(fieldFolder, wanted, n.Prefix, func(slot columns.Slot) { others.raise(slot, 1) })
+		others := c.newSaid()
+		err = c.consecutive(fieldFolder, wanted, n.Prefix, func(slots []columns.Slot) { others.raise(slots, 1) })
 		return either([]matcher{first, others}), err
 	default:
 		return c.fileName(n)
@@ -180,8 +180,8 @@ func holds(name, wanted []string, prefix bool) bool {
 // fileName compiles name:, which means the whole name of a file, with or
 // without its ending, or words in it.
 func (c *compiler) fileName(n query.Named) (matcher, error) {
-	found := newSaid(c.view)
-	visit := func(slot columns.Slot) { found.raise(slot, 1) }
+	found := c.newSaid()
+	visit := func(slots []columns.Slot) { found.raise(slots, 1) }
 	text := strings.ToLower(n.Text)
 	if n.Prefix {
 		return found, c.postings.terms(fieldName, text, nil, func(term string) error {
@@ -193,8 +193,8 @@ func (c *compiler) fileName(n query.Named) (matcher, error) {
 	}
 	var parts []matcher
 	for _, word := range strings.Fields(spaced(text)) {
-		part := newSaid(c.view)
-		err := c.postings.each(fieldName, word, func(slot columns.Slot) { part.raise(slot, 1) })
+		part := c.newSaid()
+		err := c.postings.each(fieldName, word, func(slots []columns.Slot) { part.raise(slots, 1) })
 		if err != nil {
 			return nil, err
 		}
@@ -204,7 +204,7 @@ func (c *compiler) fileName(n query.Named) (matcher, error) {
 }
 
 // consecutive visits the photos in whose field terms stand beside each other.
-func (c *compiler) consecutive(field string, wanted []string, prefix bool, visit func(columns.Slot)) error {
+func (c *compiler) consecutive(field string, wanted []string, prefix bool, visit func([]columns.Slot)) error {
 	if !prefix {
 		return c.postings.phrase(c.ctx, field, "", wanted, visit)
 	}

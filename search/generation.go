@@ -246,7 +246,7 @@ func (g *generation) checkCounts() error {
 	photos, slots := 0, 0
 	for _, b := range g.columns.View().Blocks {
 		var live columns.Bits
-		live.OrAtLeast(b.Flags(), 1)
+		live.OrAtLeast(b.Flags(), 1, nil)
 		photos += live.Count()
 		slots += b.Slots
 	}

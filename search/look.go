@@ -55,7 +55,7 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 	if !slices.ContainsFunc(known, unseen) {
 		return nil
 	}
-	said := newSaid(c.view)
+	said := c.newSaid()
 	for i, v := range known {
 		if !unseen(v) {
 			said.weights[i] = noEvidence
@@ -76,7 +76,7 @@ func (c *compiler) say(w *wanted, r run, known []*vocabulary, without bool) erro
 		}
 	}
 	if r.seen != "" && !c.textOnly && !without {
-		err := c.postings.each(fieldKinds, r.seen, func(slot columns.Slot) { said.raise(slot, isKind) })
+		err := c.postings.each(fieldKinds, r.seen, func(slots []columns.Slot) { said.raise(slots, isKind) })
 		if err != nil {
 			return err
 		}
@@ -114,9 +114,9 @@ func (v *vocabulary) weights(word int, kind runKind, hasColumn bool) *[256]byte 
 
 // sayIn adds where a group of fields holds stems beside each other.
 func (c *compiler) sayIn(group textGroup, stems []string, said *said) error {
-	raise := func(field string) func(columns.Slot) {
+	raise := func(field string) func([]columns.Slot) {
 		evidence := saidIn[field]
-		return func(slot columns.Slot) { said.raise(slot, evidence) }
+		return func(slots []columns.Slot) { said.raise(slots, evidence) }
 	}
 	if len(stems) == 2 {
 		return c.postings.each(group.pairs, stems[0]+pairSeparator+stems[1], raise(group.fields[0]))
@@ -178,7 +178,7 @@ func (m *looker) narrow(b *columns.Block, found *columns.Bits) {
 	var enough columns.Bits
 	if !found.IsEmpty() {
 		for _, c := range m.blocks[b.Number] {
-			enough.OrAtLeast(c.evidence, c.least)
+			enough.OrAtLeast(c.evidence, c.least, found)
 		}
 	}
 	found.And(&enough)
@@ -209,38 +209,52 @@ func (m *looker) score(b *columns.Block, of *columns.Bits, into []int32) {
 type said struct {
 	evidence [][]byte     // by block; nil: nothing is said yet
 	weights  []*[256]byte // by block: what evidence becomes; nil: it stays
+	memory   *memory
 }
 
 // noEvidence are the weights of a block that is not asked.
 var noEvidence = new([256]byte)
 
-func newSaid(view *columns.View) *said {
-	return &said{make([][]byte, len(view.Blocks)), make([]*[256]byte, len(view.Blocks))}
+func (c *compiler) newSaid() *said {
+	blocks := len(c.view.Blocks)
+	return &said{make([][]byte, blocks), make([]*[256]byte, blocks), c.memory}
 }
 
-// raise makes e the least evidence of a photo. A slot that the view does not
-// hold yet is left out.
-func (s *said) raise(slot columns.Slot, e byte) {
-	block, place := int(slot)/columns.BlockSize, int(slot)%columns.BlockSize
-	if block >= len(s.evidence) {
-		return
+// raise makes e the least evidence of photos. A slot that the view does not hold
+// yet is left out.
+func (s *said) raise(slots []columns.Slot, e byte) {
+	last := -1 // neighbours are mostly of one block
+	var evidence []byte
+	var least byte
+	for _, slot := range slots {
+		block, place := int(slot)/columns.BlockSize, int(slot)%columns.BlockSize
+		if block != last {
+			last = block
+			evidence, least = s.block(block, e)
+		}
+		if least > 0 && evidence[place] < least {
+			evidence[place] = least
+		}
 	}
-	if weights := s.weights[block]; weights != nil {
+}
+
+// block returns the evidence of a block and what e means there; 0: nothing.
+func (s *said) block(n int, e byte) (evidence []byte, least byte) {
+	if n >= len(s.evidence) {
+		return nil, 0
+	}
+	if weights := s.weights[n]; weights != nil {
 		e = weights[e]
 	}
-	if e == 0 {
-		return
+	if e > 0 && s.evidence[n] == nil {
+		s.evidence[n] = s.memory.take()
 	}
-	if s.evidence[block] == nil {
-		s.evidence[block] = make([]byte, columns.BlockSize)
-	}
-	evidence := s.evidence[block]
-	evidence[place] = max(evidence[place], e)
+	return s.evidence[n], e
 }
 
 func (s *said) narrow(b *columns.Block, found *columns.Bits) {
 	var there columns.Bits
-	there.OrAtLeast(s.evidence[b.Number], 1)
+	there.OrAtLeast(s.evidence[b.Number], 1, found)
 	found.And(&there)
 }
 

@@ -84,7 +84,7 @@ func (c *compiler) counted(offers []Nearest, r Request) ([]Nearest, error) {
 
 // total is how many photos a query finds.
 func (c *compiler) total(n query.Node, r Request) (uint64, error) {
-	other := &compiler{ctx: c.ctx, g: c.g, postings: c.postings, view: c.view, textOnly: c.textOnly}
+	other := &compiler{ctx: c.ctx, g: c.g, postings: c.postings, view: c.view, memory: c.memory, textOnly: c.textOnly}
 	request := Request{Query: query.Query{Root: n}, TextOnly: r.TextOnly}
 	plan, err := other.compile(request)
 	if err != nil {

@@ -16,39 +16,42 @@ import (
 // there is none. Bleve's own searcher steps through all photos that hold the
 // terms; here only those are looked at that the pairs leave, which takes a
 // hundredth of the time for phrases of common words.
-func (p *postings) phrase(ctx context.Context, field, pairs string, terms []string, visit func(columns.Slot)) error {
+func (p *postings) phrase(ctx context.Context, field, pairs string, terms []string, visit func([]columns.Slot)) error {
 	if len(terms) == 1 {
 		return p.each(field, terms[0], visit)
 	}
 	segments := p.snapshot.Segments()
 	found := make([][]columns.Slot, len(segments))
 	err := p.g.inParallel(ctx, len(segments), func(_, i int) error {
-		return p.phraseIn(segments[i], field, pairs, terms, func(slot columns.Slot) { found[i] = append(found[i], slot) })
+		documents, err := phraseIn(segments[i], field, pairs, terms)
+		if err != nil {
+			return err
+		}
+		return p.slotsOf(segments[i], documents, func(slots []columns.Slot) { found[i] = append(found[i], slots...) })
 	})
 	for _, slots := range found {
-		for _, slot := range slots {
-			visit(slot)
-		}
+		visit(slots)
 	}
 	return err
 }
 
-func (p *postings) phraseIn(s *scorch.SegmentSnapshot, field, pairs string, terms []string, visit func(columns.Slot)) error {
+// phraseIn are the documents of a segment that hold a phrase.
+func phraseIn(s *scorch.SegmentSnapshot, field, pairs string, terms []string) (*roaring.Bitmap, error) {
 	candidates, err := holdingAll(s, field, terms)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if pairs != "" {
 		beside, err := holdingAll(s, pairs, neighbours(terms))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		candidates.And(beside)
 	}
 	if candidates.IsEmpty() {
-		return nil
+		return candidates, nil
 	}
-	return p.inOrder(s, field, terms, candidates, visit)
+	return inOrder(s, field, terms, candidates)
 }
 
 // neighbours are the pairs of terms that follow each other.
@@ -63,16 +66,12 @@ func neighbours(terms []string) (pairs []string) {
 func holdingAll(s *scorch.SegmentSnapshot, field string, terms []string) (*roaring.Bitmap, error) {
 	var all *roaring.Bitmap
 	for _, term := range terms {
-		documents, err := list(s, field, term)
-		if err != nil {
-			return nil, err
-		}
-		found, err := bitmapOf(documents)
+		found, err := documentsWith(s, field, term)
 		if err != nil {
 			return nil, err
 		}
 		if all == nil {
-			all = found
+			all = found.Clone()
 		} else {
 			all.And(found)
 		}
@@ -83,47 +82,28 @@ func holdingAll(s *scorch.SegmentSnapshot, field string, terms []string) (*roari
 	return all, nil
 }
 
-// bitmapOf is a copy of a list of documents.
-func bitmapOf(documents segment.PostingsList) (*roaring.Bitmap, error) {
-	found := documents.Iterator(false, false, false, nil)
-	if fast, ok := found.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
-		return fast.ActualBitmap().Clone(), nil
-	}
-	bitmap := roaring.New()
-	for {
-		posting, err := found.Next()
-		if err != nil || posting == nil {
-			return bitmap, err
-		}
-		bitmap.Add(uint32(posting.Number()))
-	}
-}
-
-// inOrder visits those of some documents, which hold all terms, in which they
-// stand beside each other in one value of the field.
-func (p *postings) inOrder(s *scorch.SegmentSnapshot, field string, terms []string, documents *roaring.Bitmap, visit func(columns.Slot)) error {
-	slotOf, err := p.g.slots.of(s, documents.GetCardinality())
-	if err != nil {
-		return err
-	}
+// inOrder are those of some documents, which hold all terms, in which they stand
+// beside each other in one value of the field.
+func inOrder(s *scorch.SegmentSnapshot, field string, terms []string, documents *roaring.Bitmap) (*roaring.Bitmap, error) {
 	iterators := make([]segment.PostingsIterator, len(terms))
 	for i, term := range terms {
 		documents, err := list(s, field, term)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		iterators[i] = documents.Iterator(true, true, true, nil)
 	}
 	places := make([][]place, len(terms))
+	found := roaring.New()
 	for numbers := documents.Iterator(); numbers.HasNext(); {
-		number := uint64(numbers.Next())
+		number := numbers.Next()
 		for i, iterator := range iterators {
-			posting, err := iterator.Advance(number)
+			posting, err := iterator.Advance(uint64(number))
 			if err != nil {
-				return err
+				return nil, err
 			}
 			places[i] = places[i][:0]
-			if posting == nil || posting.Number() != number {
+			if posting == nil || posting.Number() != uint64(number) {
 				continue
 			}
 			for _, at := range posting.Locations() {
@@ -131,14 +111,10 @@ func (p *postings) inOrder(s *scorch.SegmentSnapshot, field string, terms []stri
 			}
 		}
 		if beside(places) {
-			slot, err := slotOf(number)
-			if err != nil {
-				return err
-			}
-			visit(slot)
+			found.Add(number)
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // place is where a term stands: in which value of a field, as which word.

@@ -48,59 +48,62 @@ func (g *generation) openPostings() (*postings, error) {
 
 func (p *postings) Close() error { return p.snapshot.Close() }
 
-// each calls visit for every photo whose field holds a term.
-func (p *postings) each(field, term string, visit func(columns.Slot)) error {
+// each calls visit for the photos whose field holds a term, some at a time; it
+// may not keep the slice.
+func (p *postings) each(field, term string, visit func([]columns.Slot)) error {
 	for _, s := range p.snapshot.Segments() {
-		documents, err := list(s, field, term)
+		documents, err := documentsWith(s, field, term)
 		if err != nil {
 			return err
 		}
-		if documents.Count() == 0 {
-			continue
-		}
-		slotOf, err := p.g.slots.of(s, documents.Count())
-		if err != nil {
+		if err := p.slotsOf(s, documents, visit); err != nil {
 			return err
-		}
-		found := documents.Iterator(false, false, false, nil)
-		if fast, ok := found.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
-			if err := eachOf(fast.ActualBitmap(), slotOf, visit); err != nil {
-				return err
-			}
-			continue
-		}
-		for {
-			posting, err := found.Next()
-			if err != nil {
-				return err
-			}
-			if posting == nil {
-				break
-			}
-			slot, err := slotOf(posting.Number())
-			if err != nil {
-				return err
-			}
-			visit(slot)
 		}
 	}
 	return nil
 }
 
-func eachOf(documents *roaring.Bitmap, slotOf func(uint64) (columns.Slot, error), visit func(columns.Slot)) error {
+// slotsOf calls visit for the slots of a segment's documents, some at a time.
+func (p *postings) slotsOf(s *scorch.SegmentSnapshot, documents *roaring.Bitmap, visit func([]columns.Slot)) error {
+	if documents.IsEmpty() {
+		return nil
+	}
+	translate, err := p.g.slots.of(s, documents.GetCardinality())
+	if err != nil {
+		return err
+	}
 	numbers := make([]uint32, 1024)
+	slots := make([]columns.Slot, len(numbers))
 	for all := documents.ManyIterator(); ; {
 		n := all.NextMany(numbers)
 		if n == 0 {
 			return nil
 		}
-		for _, number := range numbers[:n] {
-			slot, err := slotOf(uint64(number))
-			if err != nil {
-				return err
-			}
-			visit(slot)
+		if err := translate(numbers[:n], slots); err != nil {
+			return err
 		}
+		visit(slots[:n])
+	}
+}
+
+// documentsWith are the documents of a segment that hold a term in a field, not
+// to be changed.
+func documentsWith(s *scorch.SegmentSnapshot, field, term string) (*roaring.Bitmap, error) {
+	found, err := list(s, field, term)
+	if err != nil {
+		return nil, err
+	}
+	all := found.Iterator(false, false, false, nil)
+	if fast, ok := all.(segment.OptimizablePostingsIterator); ok && fast.ActualBitmap() != nil {
+		return fast.ActualBitmap(), nil
+	}
+	documents := roaring.New()
+	for {
+		posting, err := all.Next()
+		if err != nil || posting == nil {
+			return documents, err
+		}
+		documents.Add(uint32(posting.Number()))
 	}
 }
 
@@ -163,11 +166,13 @@ func (p *postings) slotOf(id index.IndexInternalID) (columns.Slot, error) {
 	for number < p.bases[i] {
 		i--
 	}
-	slotOf, err := p.g.slots.of(p.snapshot.Segments()[i], 1)
+	translate, err := p.g.slots.of(p.snapshot.Segments()[i], 1)
 	if err != nil {
 		return 0, err
 	}
-	return slotOf(number - p.bases[i])
+	slots := make([]columns.Slot, 1)
+	err = translate([]uint32{uint32(number - p.bases[i])}, slots)
+	return slots[0], err
 }
 
 // find is where a photo lies; false: the index does not hold it.
@@ -195,7 +200,7 @@ type segmentSlots struct {
 
 // of returns the function that tells the slots of a segment's documents, of
 // which about n will be asked for. It is for one goroutine.
-func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint64) (columns.Slot, error), error) {
+func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(documents []uint32, into []columns.Slot) error, error) {
 	known := c.segment(s.Id())
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -217,7 +222,14 @@ func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint6
 	known.asked += n
 	const cheap = 16 // a single slot costs as much as so many in a row
 	if known.all == nil && known.asked*cheap < s.Segment().Count() {
-		return read, nil
+		return func(documents []uint32, into []columns.Slot) (err error) {
+			for i, document := range documents {
+				if into[i], err = read(uint64(document)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil
 	}
 	if known.all == nil {
 		all := make([]columns.Slot, s.Segment().Count())
@@ -231,11 +243,14 @@ func (c *slotCache) of(s *scorch.SegmentSnapshot, n uint64) (func(document uint6
 		known.all = all
 	}
 	all := known.all
-	return func(document uint64) (columns.Slot, error) {
-		if document >= uint64(len(all)) {
-			return 0, errors.New("a posting lies outside of its segment")
+	return func(documents []uint32, into []columns.Slot) error {
+		for i, document := range documents {
+			if int(document) >= len(all) {
+				return errors.New("a posting lies outside of its segment")
+			}
+			into[i] = all[document]
 		}
-		return all[document], nil
+		return nil
 	}, nil
 }
 

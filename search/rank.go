@@ -9,8 +9,8 @@ import (
 type share struct {
 	best   *top
 	total  uint64
-	facets *counter // nil: nobody asked
-	scores []int32  // BlockSize places, for one block after the other
+	facets *counter                  // nil: nobody asked
+	scores *[columns.BlockSize]int32 // of one block after the other
 }
 
 // rank finds the best matches, best first, counts all, and fills facets in.
@@ -23,7 +23,9 @@ func (c *compiler) rank(plan *plan, r Request, result *Result) ([]key, error) {
 	shares := make([]share, workers(len(blocks)))
 	for i := range shares {
 		shares[i].best = &top{limit: max(r.Limit, 0), after: after, possible: plan.possible}
-		shares[i].scores = make([]int32, columns.BlockSize)
+		shares[i].scores = scoresPool.Get().(*[columns.BlockSize]int32)
+		defer scoresPool.Put(shares[i].scores)
+		clear(shares[i].scores[:])
 		if r.Facets {
 			shares[i].facets = newCounter()
 		}
@@ -60,7 +62,7 @@ func (s *share) add(other share) {
 // rankBlock adds the matches of a block to a share.
 func (c *compiler) rankBlock(plan *plan, b *columns.Block, sort query.Sort, into *share) {
 	var found columns.Bits
-	found.OrAtLeast(b.Flags(), 1)
+	found.OrAtLeast(b.Flags(), 1, nil)
 	if paired := c.view.Paired(); paired != nil {
 		found.AndNot(&paired[b.Number])
 	}
@@ -79,8 +81,8 @@ func (c *compiler) rankBlock(plan *plan, b *columns.Block, sort query.Sort, into
 		return
 	}
 	if sort == query.ByRelevance && plan.root != nil {
-		clear(into.scores)
-		plan.root.score(b, &found, into.scores)
+		clear(into.scores[:])
+		plan.root.score(b, &found, into.scores[:])
 	}
-	into.best.add(b, &found, sort, into.scores)
+	into.best.add(b, &found, sort, into.scores[:])
 }

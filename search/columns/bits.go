@@ -84,24 +84,33 @@ func KeepAtLeast[T int32 | int64](b *Bits, values []T, least T) {
 }
 
 // OrAtLeast sets the bits of the places whose byte in a column is at least
-// least. It compares eight bytes at a time.
-func (b *Bits) OrAtLeast(column []byte, least byte) {
+// least. It compares eight bytes at a time, and may leave out places whose bits
+// are not set in of (nil: all).
+func (b *Bits) OrAtLeast(column []byte, least byte, of *Bits) {
 	const high, low = 0x8080808080808080, 0x0101010101010101
 	// Bytes are compared without their highest bit, which then decides.
 	rest := uint64(least&0x7f) * low
-	for place := 0; place+8 <= len(column); place += 8 {
-		eight := binary.LittleEndian.Uint64(column[place:])
-		enough := (eight | high) - rest // its highest bit: the other seven are at least rest
-		if least >= 0x80 {
-			enough &= eight
-		} else {
-			enough |= eight
+	whole := len(column) &^ 7
+	for from := 0; from < whole; from += 64 {
+		if of != nil && of[from/64] == 0 {
+			continue
 		}
-		// The highest bits of eight bytes become the bits of one.
-		gathered := (enough & high >> 7) * 0x0102040810204080 >> 56
-		b[place/64] |= gathered << (place % 64)
+		var word uint64
+		for place := from; place < min(from+64, whole); place += 8 {
+			eight := binary.LittleEndian.Uint64(column[place:])
+			enough := (eight | high) - rest // its highest bit: the other seven are at least rest
+			if least >= 0x80 {
+				enough &= eight
+			} else {
+				enough |= eight
+			}
+			// The highest bits of eight bytes become the bits of one.
+			gathered := (enough & high >> 7) * 0x0102040810204080 >> 56
+			word |= gathered << (place % 64)
+		}
+		b[from/64] |= word
 	}
-	for place := len(column) &^ 7; place < len(column); place++ {
+	for place := whole; place < len(column); place++ {
 		if column[place] >= least {
 			b.Set(place)
 		}

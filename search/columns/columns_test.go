@@ -65,7 +65,7 @@ func expect(t *testing.T, c *Columns, want []Placed) {
 	live := 0
 	for _, b := range view.Blocks {
 		var bits Bits
-		bits.OrAtLeast(b.Flags(), 1)
+		bits.OrAtLeast(b.Flags(), 1, nil)
 		live += bits.Count()
 	}
 	if live != len(want) {
@@ -253,7 +253,7 @@ func TestBitsOfTheBytesThatAreEnough(t *testing.T) {
 		}
 		for least := range 256 {
 			var got, want Bits
-			got.OrAtLeast(column, byte(least))
+			got.OrAtLeast(column, byte(least), nil)
 			for place, b := range column {
 				if int(b) >= least {
 					want.Set(place)
@@ -261,6 +261,13 @@ func TestBitsOfTheBytesThatAreEnough(t *testing.T) {
 			}
 			if got != want {
 				t.Fatalf("of %d bytes those of at least %d: wrong bits", length, least)
+			}
+			var of, some Bits
+			of.Set(int(random.Uint32N(1000)))
+			some.OrAtLeast(column, byte(least), &of)
+			some.And(&of)
+			if want.And(&of); some != want {
+				t.Fatalf("of %d bytes those of at least %d, of some: wrong bits", length, least)
 			}
 		}
 	}
@@ -300,7 +307,7 @@ func BenchmarkOrAtLeast(b *testing.B) {
 	b.SetBytes(BlockSize)
 	for b.Loop() {
 		var bits Bits
-		bits.OrAtLeast(column, 200)
+		bits.OrAtLeast(column, 200, nil)
 	}
 }
 

@@ -13,7 +13,7 @@ func (v *View) findPairs() {
 	shots := make(map[uint64]bool) // of raw files -> another lies beside it
 	for _, b := range v.Blocks {
 		var raws Bits
-		raws.OrAtLeast(b.Flags(), Raw)
+		raws.OrAtLeast(b.Flags(), Raw, nil)
 		keys := b.Shots()
 		raws.Each(func(place int) { shots[keys[place]] = false })
 	}
@@ -31,7 +31,7 @@ func (v *View) findPairs() {
 	v.paired = make([]Bits, len(v.Blocks))
 	for i, b := range v.Blocks {
 		var raws Bits
-		raws.OrAtLeast(b.Flags(), Raw)
+		raws.OrAtLeast(b.Flags(), Raw, nil)
 		keys := b.Shots()
 		flags := b.Flags()
 		raws.Each(func(place int) {

@@ -8,9 +8,7 @@ package storage
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 )
@@ -29,366 +27,6 @@ var ErrUnavailable = errors.New("the database is not available now")
 
 // ErrUnknownPhoto is returned for a photo that storage has never seen.
 var ErrUnknownPhoto = errors.New("there is no such photo")
-
-// PhotoID identifies a photo: the SHA-256 of the bytes of its file.
-type PhotoID [32]byte
-
-// String returns the hexadecimal form that users see.
-func (id PhotoID) String() string { return hex.EncodeToString(id[:]) }
-
-// ParsePhotoID reads the form that String writes.
-func ParsePhotoID(s string) (PhotoID, error) {
-	var id PhotoID
-	if b, err := hex.DecodeString(s); err != nil || copy(id[:], b) != len(id) || len(b) != len(id) {
-		return PhotoID{}, fmt.Errorf("%q is not a photo: want 64 hexadecimal digits", s)
-	}
-	return id, nil
-}
-
-// FileState is where a file stands in the queue.
-type FileState string
-
-// The states of a file. A file goes pending -> leased -> one of the other
-// three, and back to pending when its size or modification time changes.
-const (
-	Pending     FileState = "pending"
-	Leased      FileState = "leased"
-	Done        FileState = "done"
-	Failed      FileState = "failed"
-	Unsupported FileState = "unsupported"
-)
-
-// Folder is a root that a person asked to be indexed.
-type Folder struct {
-	ID   int64
-	Path string // absolute; the bytes of the name, not necessarily UTF-8
-	// Present says whether the folder could be listed at its last scan.
-	Present bool
-	// ScannedAt is when the last full scan ended; zero before the first.
-	ScannedAt time.Time
-	// Problem says why the last scan changed nothing; empty: it was fine.
-	Problem string
-	// FileSystem says which one the root was on at its last full scan, in a
-	// form that only the scan knows; empty: unknown.
-	FileSystem string
-	Watch      Watch
-}
-
-// WatchMode is how a folder's changes are noticed while `watch` runs.
-type WatchMode string
-
-// The ways of noticing changes.
-const (
-	Watched WatchMode = "watched" // the system says what changes
-	Partly  WatchMode = "partly"  // it does for a part, the rest is polled
-	Polled  WatchMode = "polled"  // the folder is looked through again and again
-)
-
-// Watch is what a watcher last said of a folder.
-type Watch struct {
-	Mode   WatchMode // empty: nobody watches
-	Reason string    // why not all of it is watched
-	SeenAt time.Time // a watcher says so every minute; one that died does not
-}
-
-// FileStat is what a directory walk sees of a file.
-type FileStat struct {
-	Path    string // relative to the folder, slash separated, raw bytes
-	Size    int64  // bytes
-	ModTime int64  // nanoseconds since the epoch
-	// Sidecar is the file beside it in which programs keep what people wrote
-	// about the picture; zero: there is none.
-	Sidecar SidecarStat
-}
-
-// SidecarStat is what a directory walk sees of a sidecar.
-type SidecarStat struct {
-	Size    int64 // bytes
-	ModTime int64 // nanoseconds since the epoch
-}
-
-// KnownFile is what storage remembers of a file.
-type KnownFile struct {
-	ID int64
-	FileStat
-	Missing bool // not there at the last scan
-	State   FileState
-	// DecoderVersion is the version of the decoders that said Unsupported;
-	// zero in every other state.
-	DecoderVersion int
-}
-
-// ScanChanges is what one part of a scan found to be different.
-type ScanChanges struct {
-	// Upserts are files that are new or whose size or time changed, or whose
-	// sidecar's did (and files to ask again): they become pending and present.
-	Upserts []FileStat
-	// Restored are the IDs of files that came back unchanged.
-	Restored []int64
-	// Missing are the IDs of files that are no longer there.
-	Missing []int64
-}
-
-// ScanEnd is what a scan of a whole root came to.
-type ScanEnd struct {
-	// Problem says why nothing was changed; empty: the scan was a full one.
-	Problem string
-	// FileSystem becomes the folder's when there was no problem.
-	FileSystem string
-}
-
-// Owner is a running worker process, precisely enough to tell a dead one
-// from another that was given the same process ID.
-type Owner struct {
-	Machine   string
-	PID       int
-	StartedAt int64 // clock ticks since boot, from /proc/PID/stat
-}
-
-// String is the form in which leases carry their owner.
-func (o Owner) String() string { return fmt.Sprintf("%s/%d/%d", o.Machine, o.PID, o.StartedAt) }
-
-// Claim is a file that a worker holds a lease on.
-type Claim struct {
-	FileID     int64
-	FolderID   int64
-	FolderPath string
-	FileStat
-	// Attempts counts the leases since the content changed, with this one and
-	// without those that were given back or whose worker died.
-	Attempts int
-	// Suspect says that a lease on the file ended without a result, so that
-	// it may have killed a worker: it has to be tried alone.
-	Suspect bool
-	// Recaption says that the file's photo has a caption that a person wants
-	// to be written anew.
-	Recaption bool
-	// Known is set when nothing but the sidecar is to be read: it changed, or
-	// went, since the file was found to be this photo.
-	Known PhotoID
-}
-
-// Lease is what a worker holds.
-type Lease struct {
-	Owner Owner
-	Files int
-	Ends  time.Time // of the first one to end
-}
-
-// Metadata is what a camera or a program wrote into a picture. The zero
-// value of each field means that the file does not say.
-type Metadata struct {
-	Taken        Taken
-	Make         string
-	Camera       string // make and model as people say it, "Canon EOS 40D"
-	Lens         string
-	ExposureTime float64 // seconds
-	FNumber      float64
-	ISO          int
-	FocalLength  float64   // millimetres
-	Location     *Location // nil: none
-	// What people wrote into the file.
-	Title       string
-	Description string
-	Keywords    []string
-	People      []string // the names of those who are shown
-	Rating      int      // stars, 1 to 5; 0: not rated
-}
-
-// Taken is the moment a picture was taken, as the camera's clock showed it.
-type Taken struct {
-	// Clock is the wall clock time, in UTC whatever the zone was, so that
-	// it never shifts. Zero: unknown.
-	Clock time.Time
-	// Offset is the zone's distance from UTC in minutes; nil: the file does
-	// not say, which is usual.
-	Offset *int
-}
-
-// IsZero reports whether the moment is unknown.
-func (t Taken) IsZero() bool { return t.Clock.IsZero() }
-
-// String writes RFC 3339; an unknown offset is written -00:00 (RFC 3339,
-// section 4.3). It is empty when the moment is unknown.
-func (t Taken) String() string {
-	switch {
-	case t.IsZero():
-		return ""
-	case t.Offset == nil:
-		return t.Clock.Format("2006-01-02T15:04:05") + "-00:00"
-	default:
-		zone := time.FixedZone("", *t.Offset*60)
-		c := t.Clock
-		return time.Date(c.Year(), c.Month(), c.Day(), c.Hour(), c.Minute(), c.Second(), 0, zone).
-			Format(time.RFC3339)
-	}
-}
-
-// Location is a place on Earth in degrees, WGS 84.
-type Location struct{ Lat, Lon float64 }
-
-// Photo is everything known about one content, whatever its files.
-//
-// What the sidecars of its files say is in the Metadata of a Change, where the
-// files are, and of no other Photo.
-type Photo struct {
-	ID     PhotoID
-	Pixels [32]byte // SHA-256 of the upright pixels that the model saw
-	Format string   // "jpeg", "png", "webp", "gif", "tiff", "bmp"
-	Width  int      // upright, pixels
-	Height int
-	// Damaged says that the file was cut off and part of the picture is
-	// missing.
-	Damaged bool
-	Metadata
-	Caption
-	Seen Seen
-}
-
-// Caption is a sentence about a picture and who wrote it.
-type Caption struct {
-	Text   string
-	Score  float64 // how sure the model is, nats a token, at most 0 (model.json says how it counts); 0 for a person's
-	Unsure bool    // the score is below the model's threshold
-	Model  string  // hash of the model that wrote it
-	// Edited says that a person wrote Text: no model ever replaces it.
-	Edited bool
-}
-
-// Result is what became of a claimed file: Photo is set when its content is
-// new, Failure when it has no caption, and neither when the content is known
-// already and the file only has to be linked to it.
-type Result struct {
-	Claim Claim
-	// PhotoID is the content that was read; zero when reading failed.
-	PhotoID PhotoID
-	Photo   *Photo
-	Failure *Failure
-	// Sidecar is what the file's sidecar says; nil: nothing.
-	Sidecar *Sidecar
-}
-
-// Failure is why a file has no caption.
-type Failure struct {
-	State          FileState // Failed or Unsupported
-	Code           string    // short, stable, "truncated", "too-large", "io"
-	Text           string    // for people: what happened and what to do
-	DecoderVersion int       // set with Unsupported
-	// RetryIn is after how long the file is claimed again by itself; zero:
-	// never. Only a Failed file can be.
-	RetryIn time.Duration
-	// Suspect says that the file has to be tried alone next time, too.
-	Suspect bool
-}
-
-// FailedFile is a line of `shoebox failures`.
-type FailedFile struct {
-	Path  string // absolute
-	State FileState
-	Code  string
-	Text  string
-	Since time.Time
-	// Attempts counts the leases since the content changed, as in Claim.
-	Attempts int
-	// RetryAt is when it is tried again by itself; zero: never.
-	RetryAt time.Time
-}
-
-// Reason is why files have no caption, and how many have none for it.
-type Reason struct {
-	State FileState // Failed or Unsupported
-	Code  string
-	Files int
-	// Retrying are those of them that are tried again by themselves.
-	Retrying int
-}
-
-// Counts says how many present files are in each state.
-type Counts struct {
-	Pending, Leased, Done, Failed, Unsupported int
-	// Missing files are counted here and nowhere else.
-	Missing int
-	// Retrying are those of the failed that are tried again by themselves.
-	Retrying int
-}
-
-// Status is what `shoebox status` shows of storage.
-type Status struct {
-	Folders []FolderStatus
-	Total   Counts
-	Photos  int // distinct contents with a caption
-	// Unsure photos have a caption that the model doubts.
-	Unsure int
-	// Edited photos have a caption that a person wrote.
-	Edited int
-	// Models counts captions by the model that wrote them.
-	Models []ModelCount
-	// Reasons count the failed and unsupported files, the most first.
-	Reasons []Reason
-	// Workers are those that hold leases or did within the last minute.
-	Workers []WorkerStatus
-}
-
-// WorkerStatus is what a worker is doing.
-type WorkerStatus struct {
-	Lease // without files and end when it holds nothing now
-	// PerSecond is how many files it finished a second in the last minute.
-	PerSecond float64
-}
-
-// FolderStatus is a folder with the states of its files.
-type FolderStatus struct {
-	Folder
-	Counts
-}
-
-// ModelCount is a model and how many captions are its.
-type ModelCount struct {
-	Hash, Name string
-	FirstSeen  time.Time
-	Captions   int
-}
-
-// Cursor is a place in the change feed. The zero Cursor is its beginning.
-type Cursor struct {
-	// Epoch names the database's contents; a restore renews it. A reader
-	// whose epoch differs must start again from the beginning.
-	Epoch string  `json:"epoch"`
-	XID   uint64  `json:"xid"`
-	Photo PhotoID `json:"photo"`
-}
-
-// Change is a photo as search should now show it.
-type Change struct {
-	Photo Photo
-	// Paths are the absolute paths of the present files with this content,
-	// sorted. Empty: the photo must leave the index.
-	Paths []string
-	// Roots are the folders that were asked for, by which each of Paths was
-	// found: the outermost, when one is in another.
-	Roots []string
-}
-
-// Edit is a caption that a person wrote.
-type Edit struct {
-	Photo   PhotoID
-	Caption string
-	At      time.Time
-	// Paths are the absolute paths of the files with this content, sorted,
-	// missing ones too: an edit outlives its file.
-	Paths []string
-}
-
-// Changes is a stretch of the change feed.
-type Changes struct {
-	Items []Change
-	Next  Cursor // where the next call goes on
-	// Restart says that the cursor was of another epoch: Items begin the
-	// feed anew, and what the reader holds must go.
-	Restart bool
-	// More says that another call would find something at once.
-	More bool
-}
 
 // Store keeps photos, files and the queue. All methods may be called by many
 // goroutines and many processes at once.
@@ -417,6 +55,12 @@ type Store interface {
 	// that it no longer is.
 	ReportWatch(ctx context.Context, folderID int64, mode WatchMode, reason string) error
 
+	// SetPaused says that workers take nothing new, on all machines, or that they
+	// go on: while they are paused Claim leases nothing. What they have in hand
+	// is finished. Pausing what is paused changes nothing.
+	SetPaused(ctx context.Context, paused bool) error
+	// Paused returns since when workers have been paused; zero: they are not.
+	Paused(ctx context.Context) (time.Time, error)
 	// Claim leases up to n files of the folders to owner until ttl from now:
 	// pending ones, those on which another's lease has ended, which makes
 	// them suspects, and failed ones that are due to be tried again.
@@ -460,9 +104,16 @@ type Store interface {
 	// Changes reads the change feed after a cursor, at most limit photos.
 	Changes(ctx context.Context, after Cursor, limit int) (Changes, error)
 
+	// Lag counts what the change feed has after a cursor, and will have when the
+	// transactions that are open now have ended: up to most photos.
+	Lag(ctx context.Context, after Cursor, most int) (Lag, error)
+
 	// Failures streams the failed and unsupported files of the folders (nil:
 	// of all), folder by folder in byte order of their paths.
 	Failures(ctx context.Context, folderIDs []int64) iter.Seq2[FailedFile, error]
+	// FailuresAfter returns the first n of what Failures streams of all folders
+	// behind a place.
+	FailuresAfter(ctx context.Context, after FailurePlace, n int) ([]FailedFile, error)
 	// RetryFailures makes failed and unsupported files pending again: those
 	// at or below the absolute paths, or all for nil.
 	RetryFailures(ctx context.Context, paths []string) (int, error)
@@ -481,6 +132,8 @@ type Store interface {
 	FilesByID(ctx context.Context, ids []int64) ([]KnownFile, error)
 	// PhotosByID returns those of ids that a present file shows, by ID.
 	PhotosByID(ctx context.Context, ids []PhotoID) ([]Change, error)
+	// Shown returns those of ids that a present file shows.
+	Shown(ctx context.Context, ids []PhotoID) (map[PhotoID]bool, error)
 	// Restamp makes photos come through the change feed again.
 	Restamp(ctx context.Context, ids []PhotoID) error
 	// EditCaption makes text the caption of a photo, written by a person.

@@ -86,6 +86,13 @@ func (v *Vocabulary) Evidence(word int, probability float64) byte {
 	return byte(min(max(noEvidence+steps, 0), math.MaxUint8))
 }
 
+// Probability is the inverse of Evidence: what a model said of a word to give
+// it, from 0 to 1, as precisely as a byte tells.
+func (v *Vocabulary) Probability(word int, evidence byte) float64 {
+	p := math.Exp(EvidenceNats(evidence))*(v.Words[word].Prior+v.Smallest) - v.Smallest
+	return min(max(p, 0), 1)
+}
+
 // EvidenceNats is the log-odds that a byte of Evidence stands for, in nats.
 func EvidenceNats(evidence byte) float64 {
 	return (float64(evidence) - noEvidence) / evidenceSteps

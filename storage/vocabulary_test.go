@@ -40,5 +40,14 @@ func TestEvidenceIsALogOddsInSixteenthsOfANat(t *testing.T) {
 		if off := math.Abs(EvidenceNats(v.Evidence(0, p)) - v.LogOdds(0, p)); off > 1.0/32+1e-9 {
 			t.Errorf("the evidence of probability %g is off by %g nats", p, off)
 		}
+		if back := v.Probability(0, v.Evidence(0, p)); math.Abs(back-p) > p/31 {
+			t.Errorf("the probability %g comes back as %g", p, back)
+		}
+	}
+	if p := v.Probability(2, 255); p != 1 {
+		t.Errorf("the most evidence for a common word is the probability %g", p)
+	}
+	if p := v.Probability(1, 0); p != 0 {
+		t.Errorf("the least evidence for a rare word is the probability %g", p)
 	}
 }

@@ -55,12 +55,28 @@ func (s Store) Claim(ctx context.Context, owner storage.Owner, folderIDs []int64
 func (s Store) Failures(ctx context.Context, folderIDs []int64) iter.Seq2[storage.FailedFile, error] {
 	return func(yield func(storage.FailedFile, error) bool) {
 		for f, err := range s.Store.Failures(ctx, folderIDs) {
-			f.Path = s.Mounts.Local(f.Path)
-			if !yield(f, err) {
+			if !yield(s.failure(f), err) {
 				return
 			}
 		}
 	}
+}
+
+// FailuresAfter implements storage.Store.
+func (s Store) FailuresAfter(ctx context.Context, after storage.FailurePlace, n int) ([]storage.FailedFile, error) {
+	if after.Folder != "" {
+		after.Folder = s.Mounts.Stored(after.Folder)
+	}
+	failures, err := s.Store.FailuresAfter(ctx, after, n)
+	for i := range failures {
+		failures[i] = s.failure(failures[i])
+	}
+	return failures, err
+}
+
+func (s Store) failure(f storage.FailedFile) storage.FailedFile {
+	f.Path, f.Place.Folder = s.Mounts.Local(f.Path), s.Mounts.Local(f.Place.Folder)
+	return f
 }
 
 // RetryFailures implements storage.Store.

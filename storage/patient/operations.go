@@ -58,6 +58,11 @@ func (s *Store) ReportWatch(ctx context.Context, folderID int64, mode storage.Wa
 	return tell(ctx, s, func() error { return s.Store.ReportWatch(ctx, folderID, mode, reason) })
 }
 
+// Paused implements storage.Store.
+func (s *Store) Paused(ctx context.Context) (time.Time, error) {
+	return ask(ctx, s, func() (time.Time, error) { return s.Store.Paused(ctx) })
+}
+
 // Claim implements storage.Store. When an answer was lost, its files are leased
 // to owner without owner's knowing: whoever holds nothing gives them back with
 // ReleaseAll.

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) { os.Exit(storagetest.Main(m)) }
 // askedOnce are the operations that a person at a terminal asks for, who hears
 // at once that the database is away; Close needs no answer.
 var askedOnce = []string{
-	"Close", "EditCaption", "Failures", "FilesByID", "ForgetFolder", "PhotosByID", "Recaption",
-	"Restamp", "RetryFailures", "UndoEdit",
+	"Close", "EditCaption", "Failures", "FailuresAfter", "FilesByID", "ForgetFolder", "Lag", "PhotosByID", "Recaption",
+	"Restamp", "RetryFailures", "SetPaused", "Shown", "UndoEdit",
 }
 
 func newStore(t *testing.T) *postgres.Store {

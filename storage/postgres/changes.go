@@ -18,19 +18,11 @@ import (
 // so nothing that commits late is missed. The zero Cursor is not a restart.
 func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (storage.Changes, error) {
 	const doing = "reading the change feed"
-	// A cursor that this database has not reached yet comes from a copy of it
-	// that went on, or from before a crash lost commits: it is of no use.
-	var epoch string
-	var ahead bool
-	err := s.pool.QueryRow(ctx, `
-		SELECT epoch::text, $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) FROM meta`, after.XID).Scan(&epoch, &ahead)
+	after, restart, err := s.place(ctx, doing, after)
 	if err != nil {
-		return storage.Changes{}, s.failed(doing, err)
+		return storage.Changes{}, err
 	}
-	changes := storage.Changes{Restart: after.Epoch != "" && (after.Epoch != epoch || ahead)}
-	if after.Epoch != epoch || ahead {
-		after = storage.Cursor{Epoch: epoch}
-	}
+	changes := storage.Changes{Restart: restart}
 	// One row more than wanted tells whether there are more.
 	found, err := query(ctx, s, doing, scanStamped, `
 		SELECT `+selectedPhoto+`, p.changed_in, `+presentFiles+`
@@ -51,6 +43,39 @@ func (s *Store) Changes(ctx context.Context, after storage.Cursor, limit int) (s
 		changes.Next.XID, changes.Next.Photo = c.changedIn, c.Photo.ID
 	}
 	return changes, nil
+}
+
+// place is a cursor as it counts here, which is the beginning if it is of
+// another epoch.
+func (s *Store) place(ctx context.Context, doing string, after storage.Cursor) (here storage.Cursor, restart bool, err error) {
+	// A cursor that this database has not reached yet comes from a copy of it
+	// that went on, or from before a crash lost commits: it is of no use.
+	var epoch string
+	var ahead bool
+	err = s.pool.QueryRow(ctx, `
+		SELECT epoch::text, $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) FROM meta`, after.XID).Scan(&epoch, &ahead)
+	if err != nil {
+		return after, false, s.failed(doing, err)
+	}
+	if after.Epoch != epoch || ahead {
+		return storage.Cursor{Epoch: epoch}, after.Epoch != "", nil
+	}
+	return after, false, nil
+}
+
+// Lag counts stamps that are committed, whether Changes gives them yet or not.
+func (s *Store) Lag(ctx context.Context, after storage.Cursor, most int) (storage.Lag, error) {
+	const doing = "counting what search does not show yet"
+	after, restart, err := s.place(ctx, doing, after)
+	if err != nil {
+		return storage.Lag{}, err
+	}
+	lag := storage.Lag{Restart: restart}
+	err = s.pool.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE changed_in >= pg_snapshot_xmin(pg_current_snapshot())) FROM (
+			SELECT changed_in FROM photos WHERE (changed_in, id) > ($1::xid8, $2::bytea)
+			ORDER BY changed_in, id LIMIT $3) AS missed`, after.XID, after.Photo[:], most).Scan(&lag.Photos, &lag.HeldBack)
+	return lag, s.failed(doing, err)
 }
 
 // presentFiles are the absolute paths of the present files of photo p, each

@@ -35,6 +35,9 @@ func TestAChangeThatCommitsLateIsNotMissed(t *testing.T) {
 	if len(between.Items) != 0 {
 		t.Errorf("while a transaction is open the feed has %+v", between.Items)
 	}
+	if lag, err := store.Lag(t.Context(), first.Next, 10); err != nil || lag != (storage.Lag{Photos: 1, HeldBack: 1}) {
+		t.Errorf("what it holds back is counted as %+v, %v", lag, err)
+	}
 	commit(t, slow)
 	after := read(t, store, between.Next)
 	var captions []string
@@ -43,6 +46,9 @@ func TestAChangeThatCommitsLateIsNotMissed(t *testing.T) {
 	}
 	if !slices.Equal(captions, []string{"changed first, committed last", "changed last, committed first"}) {
 		t.Errorf("after both committed the feed has %q", captions)
+	}
+	if lag, err := store.Lag(t.Context(), first.Next, 10); err != nil || lag != (storage.Lag{Photos: 2}) {
+		t.Errorf("after both committed %+v are counted, %v", lag, err)
 	}
 	if last := read(t, store, after.Next); len(last.Items) != 0 {
 		t.Errorf("and then %+v", last.Items)

@@ -28,16 +28,44 @@ func (s *Store) Failures(ctx context.Context, folderIDs []int64) iter.Seq2[stora
 			if folderIDs != nil && !slices.Contains(folderIDs, folder.ID) {
 				continue
 			}
-			if !s.failuresOf(ctx, folder.ID, yield) {
+			if !s.failuresOf(ctx, folder, "", yield) {
 				return
 			}
 		}
 	}
 }
 
-// failuresOf yields the failures of a folder and reports whether to go on.
-func (s *Store) failuresOf(ctx context.Context, folderID int64, yield func(storage.FailedFile, error) bool) bool {
-	after := []byte{}
+// FailuresAfter returns the first n of what Failures streams behind a place.
+func (s *Store) FailuresAfter(ctx context.Context, place storage.FailurePlace, n int) (found []storage.FailedFile, err error) {
+	folders, err := s.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range folders {
+		after := ""
+		switch {
+		case folder.Path < place.Folder:
+			continue
+		case folder.Path == place.Folder:
+			after = place.Path
+		}
+		more := s.failuresOf(ctx, folder, after, func(f storage.FailedFile, failed error) bool {
+			if err = failed; err == nil {
+				found = append(found, f)
+			}
+			return err == nil && len(found) < n
+		})
+		if !more {
+			break
+		}
+	}
+	return found, err
+}
+
+// failuresOf yields the failures of a folder behind a path and reports whether
+// to go on.
+func (s *Store) failuresOf(ctx context.Context, folder storage.Folder, path string, yield func(storage.FailedFile, error) bool) bool {
+	after := []byte(path)
 	for {
 		page, err := query(ctx, s, "listing failures", scanFailure, `
 			SELECT f.path, `+absolutePath+`, f.state, f.error_code, f.error_text, f.failed_at, f.attempts, f.retry_after
@@ -45,12 +73,13 @@ func (s *Store) failuresOf(ctx context.Context, folderID int64, yield func(stora
 			WHERE f.folder_id = $1 AND f.state IN ('failed', 'unsupported') AND f.present
 				AND (substring(f.path FROM 1 FOR 2000), f.path) > (substring($2::bytea FROM 1 FOR 2000), $2)
 			ORDER BY substring(f.path FROM 1 FOR 2000), f.path
-			LIMIT $3`, folderID, after, failuresPage)
+			LIMIT $3`, folder.ID, after, failuresPage)
 		if err != nil {
 			yield(storage.FailedFile{}, err)
 			return false
 		}
 		for _, f := range page {
+			f.Place = storage.FailurePlace{Folder: folder.Path, Path: string(f.relative)}
 			if !yield(f.FailedFile, nil) {
 				return false
 			}

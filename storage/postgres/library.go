@@ -46,6 +46,13 @@ func (s *Store) PhotosByID(ctx context.Context, ids []storage.PhotoID) ([]storag
 		ORDER BY p.id`, hashes(ids))
 }
 
+// Shown returns those of ids that a present file shows.
+func (s *Store) Shown(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+	return s.among(ctx, "looking which photos are shown", `
+		SELECT asked.id FROM unnest($1::bytea[]) AS asked (id),
+			LATERAL (SELECT FROM files WHERE photo_id = asked.id AND present LIMIT 1) AS file`, ids)
+}
+
 // Restamp makes photos come through the change feed again.
 func (s *Store) Restamp(ctx context.Context, ids []storage.PhotoID) error {
 	_, err := s.pool.Exec(ctx, `

@@ -14,21 +14,23 @@ import (
 
 // CaptionedPhotos returns those of ids that have a caption.
 func (s *Store) CaptionedPhotos(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
-	found, err := query(ctx, s, "looking for captioned photos", scanPhotoID,
-		`SELECT id FROM photos WHERE id = ANY ($1) AND caption IS NOT NULL`, hashes(ids))
+	return s.among(ctx, "looking for captioned photos", `SELECT id FROM photos WHERE id = ANY ($1) AND caption IS NOT NULL`, ids)
+}
+
+// among returns those of ids that a statement, given them, returns.
+func (s *Store) among(ctx context.Context, doing, sql string, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+	found, err := query(ctx, s, doing, func(row pgx.CollectableRow) (id storage.PhotoID, err error) {
+		err = row.Scan((*sum)(&id))
+		return id, err
+	}, sql, hashes(ids))
 	if err != nil {
 		return nil, err
 	}
-	captioned := make(map[storage.PhotoID]bool, len(found))
+	set := make(map[storage.PhotoID]bool, len(found))
 	for _, id := range found {
-		captioned[id] = true
+		set[id] = true
 	}
-	return captioned, nil
-}
-
-func scanPhotoID(row pgx.CollectableRow) (id storage.PhotoID, err error) {
-	err = row.Scan((*sum)(&id))
-	return id, err
+	return set, nil
 }
 
 // CaptionByPixels returns the caption of a photo that shows the same pixels to

@@ -20,19 +20,21 @@ import (
 // that are due. What owner holds it still has in hand, even if its leases ended
 // while the database was away.
 // Files that another transaction is claiming are passed over. The database's
-// clock says when a lease ends, so that machines need not agree.
+// clock says when a lease ends, so that machines need not agree. While a person
+// has paused the work there is nothing to claim, which Postgres finds out
+// before it looks at a file.
 func (s *Store) Claim(ctx context.Context, owner storage.Owner, folderIDs []int64, n int, ttl time.Duration) ([]storage.Claim, error) {
 	claims, err := query(ctx, s, "claiming files", scanClaim, `
 		WITH waiting AS (
 			SELECT id FROM files
-			WHERE folder_id = ANY ($1) AND present AND state IN ('pending', 'leased')
+			WHERE (SELECT paused_at IS NULL FROM meta) AND folder_id = ANY ($1) AND present AND state IN ('pending', 'leased')
 				AND (state = 'pending' OR lease_ends <= now() AND lease_owner <> $3)
 			ORDER BY folder_id, id
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED),
 		due AS (
 			SELECT id FROM files
-			WHERE folder_id = ANY ($1) AND present AND state = 'failed' AND retry_after <= now()
+			WHERE (SELECT paused_at IS NULL FROM meta) AND folder_id = ANY ($1) AND present AND state = 'failed' AND retry_after <= now()
 			ORDER BY folder_id, retry_after
 			LIMIT $2 - (SELECT count(*) FROM waiting)
 			FOR UPDATE SKIP LOCKED),
@@ -60,6 +62,22 @@ func scanClaim(row pgx.CollectableRow) (storage.Claim, error) {
 	c.FolderPath, c.Path = string(folder), string(path)
 	copy(c.Known[:], known)
 	return c, err
+}
+
+// SetPaused has Claim give nothing, or go on. The first pause counts.
+func (s *Store) SetPaused(ctx context.Context, paused bool) error {
+	_, err := s.pool.Exec(ctx, `UPDATE meta SET paused_at = CASE WHEN $1 THEN coalesce(paused_at, now()) END`, paused)
+	return s.failed("pausing or resuming", err)
+}
+
+// Paused returns since when Claim has given nothing.
+func (s *Store) Paused(ctx context.Context) (time.Time, error) {
+	var since *time.Time
+	err := s.pool.QueryRow(ctx, `SELECT paused_at FROM meta`).Scan(&since)
+	if err != nil || since == nil {
+		return time.Time{}, s.failed("asking whether the work is paused", err)
+	}
+	return *since, nil
 }
 
 // NextRetry looks at the first failed file of each folder that is tried again

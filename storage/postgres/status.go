@@ -103,6 +103,9 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	if status.Workers, err = s.workers(ctx); err != nil {
 		return status, err
 	}
+	if status.PausedSince, err = s.Paused(ctx); err != nil {
+		return status, err
+	}
 	err = s.pool.QueryRow(ctx, `
 		SELECT coalesce(sum(n), 0)::bigint, coalesce(sum(n) FILTER (WHERE unsure AND NOT edited), 0)::bigint,
 			coalesce(sum(n) FILTER (WHERE edited), 0)::bigint

@@ -168,6 +168,11 @@ func (f *Faulty) ReportWatch(ctx context.Context, folderID int64, mode storage.W
 	return f.meet("ReportWatch", func() error { return f.Store.ReportWatch(ctx, folderID, mode, reason) })
 }
 
+// Paused implements storage.Store.
+func (f *Faulty) Paused(ctx context.Context) (time.Time, error) {
+	return meet(f, "Paused", func() (time.Time, error) { return f.Store.Paused(ctx) })
+}
+
 // Claim implements storage.Store.
 func (f *Faulty) Claim(ctx context.Context, owner storage.Owner, folderIDs []int64, n int, ttl time.Duration) ([]storage.Claim, error) {
 	return meet(f, "Claim", func() ([]storage.Claim, error) { return f.Store.Claim(ctx, owner, folderIDs, n, ttl) })

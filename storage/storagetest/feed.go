@@ -137,6 +137,41 @@ var feedTests = []test{
 			l.Errorf("%d photos, want %d", len(seen), len(names))
 		}
 	}},
+	{"how far a reader is behind is counted, up to a bound", func(l *library) {
+		l.index("a", "b", "c")
+		for _, c := range []struct{ most, want int }{{10, 3}, {2, 2}} {
+			lag, err := l.store.Lag(l.Context(), storage.Cursor{}, c.most)
+			l.must(err)
+			if lag != (storage.Lag{Photos: c.want}) {
+				l.Errorf("counting up to %d: %+v", c.most, lag)
+			}
+		}
+		_, cursor := l.feed(storage.Cursor{})
+		if lag, err := l.store.Lag(l.Context(), cursor, 10); err != nil || lag != (storage.Lag{}) {
+			l.Errorf("at the end: %+v, %v", lag, err)
+		}
+		l.must(l.store.EditCaption(l.Context(), photo("b").ID, "Mine."))
+		if lag, err := l.store.Lag(l.Context(), cursor, 10); err != nil || lag != (storage.Lag{Photos: 1}) {
+			l.Errorf("after an edit: %+v, %v", lag, err)
+		}
+		cursor.Epoch = "11111111-2222-3333-4444-555555555555"
+		if lag, err := l.store.Lag(l.Context(), cursor, 10); err != nil || lag != (storage.Lag{Restart: true, Photos: 3}) {
+			l.Errorf("from another epoch: %+v, %v", lag, err)
+		}
+	}},
+	{"a photo is shown as long as a present file has it", func(l *library) {
+		l.index("a", "b")
+		l.lose("b")
+		shown, err := l.store.Shown(l.Context(), []storage.PhotoID{photo("a").ID, photo("b").ID, photo("never seen").ID})
+		l.must(err)
+		if len(shown) != 1 || !shown[photo("a").ID] {
+			l.Errorf("shown are %v", shown)
+		}
+		l.restore("b")
+		if shown, err := l.store.Shown(l.Context(), []storage.PhotoID{photo("b").ID}); err != nil || !shown[photo("b").ID] {
+			l.Errorf("after its file came back: %v, %v", shown, err)
+		}
+	}},
 	{"the cursor of another database starts again from the beginning", func(l *library) {
 		l.index("a")
 		_, cursor := l.feed(storage.Cursor{})

@@ -192,6 +192,45 @@ var queueTests = []test{
 			l.Errorf("of no folder: %v, %v", found, err)
 		}
 	}},
+	{"while the work is paused nothing is claimed, and what is in hand is finished", func(l *library) {
+		another := l.open()
+		l.scan("in hand", "waiting", "due")
+		claims := l.claim(alice, 3, long)
+		due := failedAs(claims[2], storage.Failed, "io")
+		due.Failure.RetryIn = time.Millisecond
+		l.commit(alice, 0, due)
+		l.must(l.store.Release(l.Context(), alice, l.ids("waiting")))
+		l.claim(bob, 1, 1) // "waiting", until at once
+		outlive(l.Context())
+		l.must(another.SetPaused(l.Context(), true))
+		since, err := l.store.Paused(l.Context())
+		l.must(err)
+		if age := time.Since(since); since.IsZero() || age > time.Hour || age < -time.Hour {
+			l.Errorf("paused since %s", since)
+		}
+		l.must(l.store.SetPaused(l.Context(), true))
+		status, err := another.Status(l.Context())
+		l.must(err)
+		if !status.PausedSince.Equal(since) {
+			l.Errorf("paused again it is paused since %s and not %s", status.PausedSince, since)
+		}
+		if claims := l.claim(alice, 3, long); len(claims) != 0 {
+			l.Errorf("claimed %+v", claims)
+		}
+		l.must(l.store.ExtendLeases(l.Context(), alice, long))
+		l.commit(alice, 0, captionedAs(claims[0], photo("in hand")))
+		l.scan("new")
+		if got := l.counts(); got.Pending != 1 || got.Done != 1 {
+			l.Errorf("meanwhile the counts are %+v", got)
+		}
+		l.must(l.store.SetPaused(l.Context(), false))
+		if since, err := another.Paused(l.Context()); err != nil || !since.IsZero() {
+			l.Errorf("afterwards it is paused since %s: %v", since, err)
+		}
+		if claims := l.claim(alice, 3, long); len(claims) != 3 {
+			l.Errorf("afterwards claimed %+v", claims)
+		}
+	}},
 	{"a failure stays suspect if its result says so", func(l *library) {
 		l.scan("a")
 		deadly := failedAs(l.claimOne(alice, long), storage.Failed, "killed-the-worker")

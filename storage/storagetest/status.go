@@ -76,13 +76,42 @@ var statusTests = []test{
 			l.Fatalf("got %+v", failures)
 		}
 		for i, want := range []storage.FailedFile{
-			{Path: root + "/failed", State: storage.Failed, Code: "truncated", Text: "It is truncated."},
-			{Path: root + "/unsupported", State: storage.Unsupported, Code: "heic", Text: "It is heic."},
+			{Path: root + "/failed", State: storage.Failed, Code: "truncated", Text: "It is truncated.", Place: storage.FailurePlace{Folder: root, Path: "failed"}},
+			{Path: root + "/unsupported", State: storage.Unsupported, Code: "heic", Text: "It is heic.", Place: storage.FailurePlace{Folder: root, Path: "unsupported"}},
 		} {
 			want.Since, want.Attempts = failures[i].Since, 1
 			if failures[i] != want || want.Since.IsZero() {
 				l.Errorf("got %+v, want %+v", failures[i], want)
 			}
+		}
+	}},
+	{"failures come in pages, which go on behind one that is none any more", func(l *library) {
+		inner := l.addFolder(root + "/inner") // whose files come after all of the outer
+		l.scan("a", "inner/b", "z")
+		l.must(l.store.ApplyScan(l.Context(), inner.ID, storage.ScanChanges{Upserts: stats("b", "\xff")}))
+		claims, err := l.store.Claim(l.Context(), alice, []int64{l.folder.ID, inner.ID}, 10, long)
+		l.must(err)
+		for _, claim := range claims {
+			l.commit(alice, 0, failedAs(claim, storage.Failed, "io"))
+		}
+		var after storage.FailurePlace
+		for _, want := range []string{"/a", "/inner/b", "/z", "/inner/b", "/inner/\xff"} {
+			page, err := l.store.FailuresAfter(l.Context(), after, 1)
+			l.must(err)
+			if len(page) != 1 || page[0].Path != root+want {
+				l.Fatalf("behind %+v are %+v, want %s", after, page, want)
+			}
+			after = page[0].Place
+			if want == "/z" { // it leaves the list, and the place remains
+				_, err := l.store.RetryFailures(l.Context(), []string{root + want})
+				l.must(err)
+			}
+		}
+		if rest, err := l.store.FailuresAfter(l.Context(), after, 1); err != nil || len(rest) != 0 {
+			l.Errorf("behind the last are %+v: %v", rest, err)
+		}
+		if all, err := l.store.FailuresAfter(l.Context(), storage.FailurePlace{}, 10); err != nil || len(all) != 4 {
+			l.Errorf("of the four left are %+v: %v", all, err)
 		}
 	}},
 	{"failures that are retried are pending, and remember since when they fail", func(l *library) {

@@ -21,30 +21,62 @@ const BatchSize = 32
 
 // Config says what to run.
 type Config struct {
-	Library  string // path of libonnxruntime.so
-	ModelDir string // a folder made by train/export.py; empty: the shipped model
-	Threads  int    // threads a call uses
+	Library   string          // path of libonnxruntime.so: of a CUDA build where a GPU may be used
+	ModelDir  string          // a folder made by train/export.py; empty: the shipped model
+	Threads   int             // threads a call uses
+	Device    Device          // empty: Auto
+	Precision model.Precision // empty: what the model is best run with on the device
 }
 
 // Captioner holds a loaded model. Its methods may be called by many
 // goroutines.
 type Captioner struct {
-	artifact model.Artifact
-	session  *onnx.Session
+	artifact   model.Artifact
+	session    *onnx.Session
+	device     Device
+	whyNotCUDA *NoCUDAError
 }
 
-// Open loads the model and makes sure that it runs.
+// Open loads the model and makes sure that it runs. Where a GPU may be used and
+// cannot, Auto takes the processor; CUDA is an error that says why.
 func Open(c Config) (*Captioner, error) {
 	artifact, err := openArtifact(c.ModelDir)
 	if err != nil {
 		return nil, err
 	}
-	session, err := onnx.Open(c.Library, artifact.ONNX, artifact.Input.Width, artifact.Input.Height, c.Threads)
+	whyNot := c.whyNotCUDA()
+	if whyNot == nil {
+		captioner, err := c.open(artifact, CUDA)
+		if err == nil {
+			return captioner, nil
+		}
+		whyNot = err
+	}
+	if c.Device == CUDA {
+		return nil, &NoCUDAError{whyNot}
+	}
+	captioner, err := c.open(artifact, CPU)
+	if err == nil && c.Device != CPU {
+		captioner.whyNotCUDA = &NoCUDAError{whyNot}
+	}
+	return captioner, err
+}
+
+// open loads the model on a device.
+func (c Config) open(artifact model.Artifact, device Device) (*Captioner, error) {
+	artifact, err := artifact.In(c.precision(artifact, device))
+	if err != nil {
+		return nil, err
+	}
+	session, err := onnx.Open(onnx.Options{
+		Library: c.Library, Graph: artifact.ONNX, Width: artifact.Input.Width, Height: artifact.Input.Height,
+		Threads: c.Threads, CUDA: device == CUDA,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", artifact.Name, err)
 	}
 	artifact.ONNX = nil // the session has its own copy
-	captioner := &Captioner{artifact: artifact, session: session}
+	captioner := &Captioner{artifact: artifact, session: session, device: device}
 	if err := captioner.tryOut(); err != nil {
 		session.Close()
 		return nil, fmt.Errorf("model %q does not work: %w", artifact.Name, err)
@@ -76,10 +108,10 @@ func (c *Captioner) Size() picture.Size {
 	return picture.Size{Width: c.artifact.Input.Width, Height: c.artifact.Input.Height}
 }
 
-// Name is the model's name for people.
-func (c *Captioner) Name() string { return c.artifact.Name }
+// Name is the model's name for people, with its precision unless that is FP32.
+func (c *Captioner) Name() string { return c.artifact.Title() }
 
-// Hash identifies the model in storage.
+// Hash identifies the model in storage. It is another one for each precision.
 func (c *Captioner) Hash() string { return c.artifact.Hash }
 
 // Vocabulary says what is meant by the words and classes of a Description.

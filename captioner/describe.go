@@ -69,7 +69,7 @@ func (c *Captioner) describe(answer onnx.Answer) (Description, error) {
 		d.Caption = storage.Caption{
 			Text:   text,
 			Score:  score,
-			Unsure: score < *c.artifact.UnsureBelow,
+			Unsure: score < c.artifact.Threshold(),
 			Model:  c.artifact.Hash,
 		}
 	}

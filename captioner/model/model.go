@@ -22,20 +22,26 @@ import (
 // formatVersion is the layout of the artifact that this shoebox reads.
 const formatVersion = 2
 
-//go:embed model.onnx vocabulary.txt words.tsv classes.txt model.json
+// The graph of an artifact that has no int8 model is alone.
+//
+//go:embed model*.onnx vocabulary.txt words.tsv classes.txt model.json
 var shipped embed.FS
 
-// Artifact is a model ready to be run.
+// Artifact is a model ready to be run, in one precision.
 type Artifact struct {
 	Info
-	ONNX   []byte   // the graph (train/graph.py names its inputs and outputs)
-	Tokens []string // word of each token id
+	Precision Precision
+	ONNX      []byte   // the graph (train/graph.py names its inputs and outputs)
+	Tokens    []string // word of each token id
 	// Vocabulary says what the graph's outputs words and classes are about,
 	// in their order.
 	Vocabulary storage.Vocabulary
 	// Hash names this model in photos' rows: the SHA-256 of the hashes of
-	// its files, hexadecimal.
+	// the files in use, hexadecimal. Each precision has its own, because it
+	// captions some photos otherwise.
 	Hash string
+
+	files fs.FS
 }
 
 // Info is what model.json says. Fields that only people read (training data,
@@ -55,18 +61,24 @@ type Info struct {
 	} `json:"special_ids"`
 	MaxLength   int      `json:"max_length"`   // tokens, the last one <eos>
 	UnsureBelow *float64 `json:"unsure_below"` // certainty, nats a token
+	// UnsureBelowINT8 is the same for the int8 graph; absent: as above.
+	UnsureBelowINT8 *float64 `json:"unsure_below_int8"`
+	// CPUPrecision is what a CPU is to run that is fast at it; absent: FP32.
+	CPUPrecision Precision `json:"cpu_precision"`
 	// SmallestProbability is added to the probabilities of picture words
 	// before their logarithm is taken.
 	SmallestProbability float64 `json:"smallest_probability"`
 	SHA256              struct {
 		ONNX       string `json:"model.onnx"`
+		ONNXINT8   string `json:"model-int8.onnx"` // absent: there is none
 		Vocabulary string `json:"vocabulary.txt"`
 		Words      string `json:"words.tsv"`
 		Classes    string `json:"classes.txt"`
 	} `json:"sha256"`
 }
 
-// Shipped returns the model inside this binary.
+// Shipped returns the model inside this binary, in the precision for this
+// machine's processor.
 func Shipped() (Artifact, error) {
 	a, err := read(shipped)
 	if err != nil {
@@ -75,7 +87,8 @@ func Shipped() (Artifact, error) {
 	return a, nil
 }
 
-// Open reads the model in a folder. A file that is missing, of another
+// Open reads the model in a folder, in the precision for this machine's
+// processor. A file that is missing, of another
 // format or that does not match its hash is an error; nothing is guessed.
 func Open(dir string) (Artifact, error) {
 	a, err := read(os.DirFS(dir))
@@ -86,7 +99,7 @@ func Open(dir string) (Artifact, error) {
 }
 
 func read(files fs.FS) (Artifact, error) {
-	var a Artifact
+	a := Artifact{files: files}
 	text, err := fs.ReadFile(files, "model.json")
 	if err != nil {
 		return a, err
@@ -97,9 +110,6 @@ func read(files fs.FS) (Artifact, error) {
 	if a.FormatVersion != formatVersion {
 		return a, fmt.Errorf("model.json: format %d, this shoebox reads format %d: "+
 			"write it again with the train/export.py of this shoebox", a.FormatVersion, formatVersion)
-	}
-	if a.ONNX, err = readChecked(files, "model.onnx", a.SHA256.ONNX); err != nil {
-		return a, err
 	}
 	tokens, err := readChecked(files, "vocabulary.txt", a.SHA256.Vocabulary)
 	if err != nil {
@@ -120,9 +130,10 @@ func read(files fs.FS) (Artifact, error) {
 	if a.Vocabulary.Classes, err = parseClasses(classes); err != nil {
 		return a, err
 	}
-	sum := sha256.Sum256([]byte(a.SHA256.ONNX + a.SHA256.Vocabulary + a.SHA256.Words + a.SHA256.Classes))
-	a.Hash = hex.EncodeToString(sum[:])
-	return a, a.check()
+	if err := a.check(); err != nil {
+		return a, err
+	}
+	return a.In(a.forCPU())
 }
 
 func readChecked(files fs.FS, name, want string) ([]byte, error) {

@@ -102,12 +102,20 @@ func openShipped(t *testing.T, inputs, outputs []string) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := open(found.ONNXRuntime, a.ONNX, a.Input.Width, a.Input.Height, 1, inputs, outputs)
+	if a, err = a.In(model.FP32); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(options(found.ONNXRuntime, a), inputs, outputs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// options are for one thread of the processor.
+func options(library string, a model.Artifact) Options {
+	return Options{Library: library, Graph: a.ONNX, Width: a.Input.Width, Height: a.Input.Height, Threads: 1}
 }
 
 // forcedLogits runs the graph with given tokens and returns the logits of
@@ -275,7 +283,7 @@ func BenchmarkRun(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := Open(found.ONNXRuntime, a.ONNX, a.Input.Width, a.Input.Height, 1)
+	s, err := Open(options(found.ONNXRuntime, a))
 	if err != nil {
 		b.Fatal(err)
 	}

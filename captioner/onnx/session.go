@@ -5,9 +5,9 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 
@@ -20,22 +20,40 @@ const (
 	inputBeams  = "beams"  // int64, hypotheses a picture; optional
 	inputForced = "forced" // int64 [batch, n], -1: choose; optional
 
-	outputTokens     = "tokens"     // int64 [batch, beams, length], <eos> then <pad>
-	outputLikelihood = "likelihood" // float32 [batch, beams], nats
-	outputCertainty  = "certainty"  // float32 [batch, beams], nats a token
-	outputLogits     = "logits"     // float32 [batch, length, vocabulary], of the first beam
-	outputWords      = "words"      // float32 [batch, picture words], probabilities
-	outputClasses    = "classes"    // float32 [batch, classes], probabilities
+	outputTokens     = "tokens"          // int64 [batch, beams, length], <eos> then <pad>
+	outputLikelihood = "likelihood"      // float32 [batch, beams], nats
+	outputCertainty  = "certainty"       // float32 [batch, beams], nats a token
+	outputLogits     = "logits"          // float32 [batch, length, vocabulary], of the first beam
+	outputWords      = "words"           // float32 [batch, picture words], probabilities
+	outputClasses    = "classes"         // float32 [batch, classes], probabilities
+	outputLooks      = "cross_attention" // float32 [batch, length, rows, columns], of the first beam; older graphs have none
 )
 
-// wanted are the outputs that Run takes; the graph has more.
+// wanted are the outputs that Run takes, and outputLooks where there is one;
+// the graph has more.
 var wanted = []string{outputTokens, outputLikelihood, outputCertainty, outputWords, outputClasses}
+
+// Options are what a Session is made of.
+type Options struct {
+	Library       string // path of libonnxruntime.so
+	Graph         []byte
+	Width, Height int  // of the pictures, pixels
+	Threads       int  // that a Run uses on the processor
+	CUDA          bool // run on an NVIDIA GPU; CheckCUDA says whether that can be tried
+}
 
 // Session is a graph loaded into the runtime. It may be used by many
 // goroutines; each Run uses all of the session's threads.
 type Session struct {
 	session       *ort.DynamicAdvancedSession
 	width, height int
+	outputs       []string
+	// runBatch is one call of the runtime; tests have others.
+	runBatch func(pictures [][]byte) ([]Answer, error)
+	batches  batchLimit
+	buffers  sync.Pool // of *[]byte: pixels of batches
+	// after is called after each Run: on CUDA it puts the signal handlers back.
+	after func()
 }
 
 // Answer is what the graph says about one picture.
@@ -43,6 +61,15 @@ type Answer struct {
 	Hypotheses []Hypothesis // the best first; never empty
 	Words      []float32    // probability of each picture word
 	Classes    []float32    // probability of each class
+	Looks      Looks        // zero where the graph does not say
+}
+
+// Looks says where the graph looked for each token of the best hypothesis:
+// shares that add up to 1 for a token, [token][row][column], the first row at
+// the top. Those of <eos> and what comes after it mean nothing.
+type Looks struct {
+	Rows, Columns int
+	Shares        []float32
 }
 
 // Hypothesis is one caption of a picture.
@@ -52,75 +79,103 @@ type Hypothesis struct {
 	Certainty  float32 // minus the mean entropy of each token's choice, nats
 }
 
-var load struct {
-	once sync.Once
-	path string
-	err  error
-}
-
-// loadLibrary loads libonnxruntime once in the life of the process.
-func loadLibrary(path string) error {
-	load.once.Do(func() {
-		load.path = path
-		if _, load.err = os.Stat(path); load.err != nil {
-			return
-		}
-		ort.SetSharedLibraryPath(path)
-		load.err = ort.InitializeEnvironment(ort.WithLogLevelError())
-	})
-	if load.err != nil {
-		return fmt.Errorf("load ONNX Runtime from %s: %w", path, load.err)
+// Open loads the runtime and the graph. What NVIDIA's libraries do to the
+// process's signal handlers is undone.
+func Open(o Options) (*Session, error) {
+	outputs := wanted
+	if hasOutput(o.Graph, outputLooks) {
+		outputs = append(slices.Clone(wanted), outputLooks)
 	}
-	if load.path != path {
-		return fmt.Errorf("load ONNX Runtime from %s: %s is loaded already", path, load.path)
+	return open(o, []string{inputPixels}, outputs)
+}
+
+// hasOutput says whether a graph has a value of that name: in the file it is
+// the first field of what declares it, behind its length. Asking the runtime
+// would load the graph a second time.
+func hasOutput(graph []byte, name string) bool {
+	return bytes.Contains(graph, append([]byte{0x0a, byte(len(name))}, name...))
+}
+
+func open(o Options, inputs, outputs []string) (*Session, error) {
+	after := func() {}
+	if o.CUDA {
+		after = keepHandlers()
+		defer after()
 	}
-	return nil
-}
-
-// Open loads the runtime from library and the graph, for pictures of
-// width x height pixels, to run on the given number of threads.
-func Open(library string, graph []byte, width, height, threads int) (*Session, error) {
-	return open(library, graph, width, height, threads, []string{inputPixels}, wanted)
-}
-
-func open(library string, graph []byte, width, height, threads int, inputs, outputs []string) (*Session, error) {
-	if err := loadLibrary(library); err != nil {
+	options, err := sessionOptions(o)
+	if err != nil {
 		return nil, err
 	}
-	options, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, fmt.Errorf("session options: %w", err)
-	}
 	defer options.Destroy()
-	err = errors.Join(
-		options.SetIntraOpNumThreads(threads),
-		options.SetInterOpNumThreads(1),
-		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("session options: %w", err)
+	s, err := newSession(o, options, inputs, outputs)
+	if err == nil {
+		s.after = after
 	}
-	session, err := ort.NewDynamicAdvancedSessionWithONNXData(graph, inputs, outputs, options)
+	return s, err
+}
+
+func newSession(o Options, options *ort.SessionOptions, inputs, outputs []string) (*Session, error) {
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(o.Graph, inputs, outputs, options)
 	if err != nil {
 		return nil, fmt.Errorf("load the graph: %w", err)
 	}
-	return &Session{session: session, width: width, height: height}, nil
+	s := &Session{session: session, width: o.Width, height: o.Height, outputs: outputs, after: func() {}}
+	s.runBatch = s.runPixels
+	return s, nil
+}
+
+func sessionOptions(o Options) (options *ort.SessionOptions, err error) {
+	if err := loadLibrary(o.Library); err != nil {
+		return nil, err
+	}
+	if options, err = ort.NewSessionOptions(); err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	err = errors.Join(
+		options.SetIntraOpNumThreads(o.Threads),
+		options.SetInterOpNumThreads(1),
+		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
+		// Threads that spin while they wait for each other take twice the
+		// processor time of a run, from whatever else the machine is doing.
+		options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		// Products of bytes that do not saturate, on processors without VNNI.
+		options.AddSessionConfigEntry("session.x64quantprecision", "1"),
+	)
+	if err == nil && o.CUDA {
+		err = appendCUDA(options, o.Library)
+	}
+	if err != nil {
+		options.Destroy()
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	return options, nil
 }
 
 // Run captions a batch, with as many hypotheses a picture as the graph has by
-// itself. Each picture holds width*height*3 bytes, RGB, row by row.
+// itself. Each picture holds width*height*3 bytes, RGB, row by row. A batch
+// that does not fit into the device's memory is run in parts.
 func (s *Session) Run(pictures [][]byte) ([]Answer, error) {
+	return s.batches.run(pictures, s.runBatch)
+}
+
+func (s *Session) runPixels(pictures [][]byte) ([]Answer, error) {
 	pixels, err := s.pixels(pictures)
 	if err != nil {
 		return nil, err
 	}
-	defer pixels.Destroy()
+	defer func() {
+		batch := pixels.GetData()
+		pixels.Destroy()
+		s.buffers.Put(&batch)
+	}()
 	return s.run(len(pictures), pixels)
 }
 
 func (s *Session) run(pictures int, inputs ...ort.Value) ([]Answer, error) {
-	outputs := make([]ort.Value, len(wanted))
-	if err := s.session.Run(inputs, outputs); err != nil {
+	outputs := make([]ort.Value, len(s.outputs))
+	err := s.session.Run(inputs, outputs)
+	s.after()
+	if err != nil {
 		return nil, fmt.Errorf("run the model on %d pictures: %w", pictures, err)
 	}
 	defer destroy(outputs)
@@ -129,7 +184,11 @@ func (s *Session) run(pictures int, inputs ...ort.Value) ([]Answer, error) {
 
 func (s *Session) pixels(pictures [][]byte) (*ort.Tensor[uint8], error) {
 	size := s.width * s.height * 3
-	batch := make([]byte, 0, len(pictures)*size)
+	var batch []byte
+	if kept, ok := s.buffers.Get().(*[]byte); ok {
+		batch = (*kept)[:0]
+	}
+	batch = slices.Grow(batch, len(pictures)*size)
 	for i, p := range pictures {
 		if len(p) != size {
 			return nil, fmt.Errorf("picture %d of the batch has %d bytes of pixels, the model takes %d", i, len(p), size)
@@ -152,7 +211,7 @@ func answers(outputs []ort.Value, pictures int) ([]Answer, error) {
 	}
 	beams, length := int(tokens.GetShape()[1]), int(tokens.GetShape()[2])
 	rows := make([][]float32, len(wanted)) // of tokens none
-	for i, output := range outputs[1:] {
+	for i, output := range outputs[1:len(wanted)] {
 		row, ok := output.(*ort.Tensor[float32])
 		if !ok || len(row.GetShape()) != 2 || row.GetShape()[0] != int64(pictures) {
 			return nil, fmt.Errorf("the model answers %s %v for %d pictures", wanted[i+1], output.GetShape(), pictures)
@@ -164,9 +223,14 @@ func answers(outputs []ort.Value, pictures int) ([]Answer, error) {
 		return nil, fmt.Errorf("the model answers %d hypotheses with %d likelihoods and %d certainties",
 			pictures*beams, len(likelihood), len(certainty))
 	}
+	looks, err := looksOf(outputs[len(wanted):], pictures, length)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Answer, pictures)
 	for i := range all {
-		all[i] = Answer{Words: part(words, i, pictures), Classes: part(classes, i, pictures)}
+		all[i] = Answer{Words: part(words, i, pictures), Classes: part(classes, i, pictures), Looks: looks}
+		all[i].Looks.Shares = part(looks.Shares, i, pictures)
 		for k := i * beams; k < (i+1)*beams; k++ {
 			all[i].Hypotheses = append(all[i].Hypotheses, Hypothesis{
 				Tokens:     slices.Clone(tokens.GetData()[k*length : (k+1)*length]),
@@ -176,6 +240,19 @@ func answers(outputs []ort.Value, pictures int) ([]Answer, error) {
 		}
 	}
 	return all, nil
+}
+
+// looksOf reads where the graph looked for all pictures, if it says so.
+func looksOf(outputs []ort.Value, pictures, length int) (Looks, error) {
+	if len(outputs) == 0 {
+		return Looks{}, nil
+	}
+	shape := outputs[0].GetShape()
+	shares, ok := outputs[0].(*ort.Tensor[float32])
+	if !ok || len(shape) != 4 || shape[0] != int64(pictures) || shape[1] != int64(length) {
+		return Looks{}, fmt.Errorf("the model answers %s %v for %d pictures of %d tokens", outputLooks, shape, pictures, length)
+	}
+	return Looks{Rows: int(shape[2]), Columns: int(shape[3]), Shares: shares.GetData()}, nil
 }
 
 // part returns a copy of the i-th of n equal parts.

@@ -12,12 +12,14 @@ func (o orientation) swapsSides() bool { return o >= 5 && o <= 8 }
 // upright resamples a picture and turns the small result, which is cheaper
 // than turning the large picture and differs by the rounding between the two
 // passes at most.
-func (o orientation) upright(src source, to Size) []byte {
+func (o orientation) upright(src source, to Size) []byte { return o.turned(src, to, resample) }
+
+func (o orientation) turned(src source, to Size, resize func(source, Size) []byte) []byte {
 	stored := to
 	if o.swapsSides() {
 		stored = Size{to.Height, to.Width}
 	}
-	pixels := resample(src, stored)
+	pixels := resize(src, stored)
 	if o < 2 || o > 8 {
 		return pixels
 	}

@@ -21,6 +21,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"shoebox/storage"
 )
@@ -58,10 +59,19 @@ type Picture struct {
 	// Metadata is what the file says about the picture. It is empty when it
 	// says nothing or nothing that can be read: that is never an error.
 	Metadata storage.Metadata
+	// Resizing is how long it took to squash the picture, and to make Small, of
+	// all that Decode took.
+	Resizing time.Duration
+	// Small is a second rendition, for people, if DecodeBoth was asked for one.
+	Small Rendition
 }
 
 // Decode reads a whole file. The error is always an *Error.
-func Decode(data []byte, to Size) (p Picture, err error) {
+func Decode(data []byte, to Size) (Picture, error) {
+	return decode(data, to, func(source, orientation, Size) Rendition { return Rendition{} })
+}
+
+func decode(data []byte, to Size, small func(src source, o orientation, whole Size) Rendition) (p Picture, err error) {
 	if to.Width < 1 || to.Height < 1 || to.Width > maxTarget || to.Height > maxTarget {
 		return Picture{}, fail("wrong-size", nil, "a model cannot want pictures of %dx%d pixels", to.Width, to.Height)
 	}
@@ -86,7 +96,10 @@ func Decode(data []byte, to Size) (p Picture, err error) {
 	if meta.orientation.swapsSides() {
 		p.Width, p.Height = p.Height, p.Width
 	}
+	began := time.Now()
 	p.Pixels = meta.orientation.upright(src, to)
+	p.Small = small(src, meta.orientation, Size{p.Width, p.Height})
+	p.Resizing = time.Since(began)
 	return p, nil
 }
 

@@ -1,5 +1,5 @@
-// Package turbojpeg decodes JPEG files with the system's libturbojpeg, the C
-// library of libjpeg-turbo. It is loaded at run time, so that building needs
+// Package turbojpeg decodes JPEG files, and writes small ones, with the system's
+// libturbojpeg, the C library of libjpeg-turbo. It is loaded at run time, so that building needs
 // neither the library nor its headers and a machine without it does without.
 //
 // The package only decodes what is in perfect order. Of a file about which the
@@ -25,6 +25,9 @@ typedef struct {
 	void *(*init)(void);
 	int (*header)(void *, const unsigned char *, unsigned long, int *, int *, int *, int *);
 	int (*decompress)(void *, const unsigned char *, unsigned long, unsigned char *, int, int, int, int, int);
+	void *(*init_compress)(void);
+	unsigned long (*room)(int, int, int);
+	int (*compress)(void *, const unsigned char *, int, int, int, int, unsigned char **, unsigned long *, int, int, int);
 	int (*destroy)(void *);
 	const char *(*error)(void *);
 } functions;
@@ -33,11 +36,15 @@ static void *find(void *library, functions *f) {
 	f->init = dlsym(library, "tjInitDecompress");
 	f->header = dlsym(library, "tjDecompressHeader3");
 	f->decompress = dlsym(library, "tjDecompress2");
+	f->init_compress = dlsym(library, "tjInitCompress");
+	f->room = dlsym(library, "tjBufSize");
+	f->compress = dlsym(library, "tjCompress2");
 	f->destroy = dlsym(library, "tjDestroy");
 	f->error = dlsym(library, "tjGetErrorStr2");
 	// This one is new in 2.0, with the flag to stop at a warning.
 	void *new_in_2 = dlsym(library, "tjGetErrorCode");
-	return f->init && f->header && f->decompress && f->destroy && f->error ? new_in_2 : NULL;
+	return f->init && f->header && f->decompress && f->init_compress && f->room && f->compress && f->destroy && f->error
+		? new_in_2 : NULL;
 }
 
 static const char *file_of(void *function) {
@@ -64,10 +71,20 @@ static int call_decompress(functions *f, void *handle, const unsigned char *data
 		unsigned char *pixels, int width, int pitch, int height, int format, int flags) {
 	return f->decompress(handle, data, size, pixels, width, pitch, height, format, flags);
 }
+
+static void *call_init_compress(functions *f) { return f->init_compress(); }
+static unsigned long call_room(functions *f, int width, int height, int subsampling) { return f->room(width, height, subsampling); }
+
+// Returns the number of bytes, 0 after an error.
+static unsigned long call_compress(functions *f, void *handle, const unsigned char *pixels, int width, int height, int format,
+		unsigned char *out, unsigned long size, int subsampling, int quality, int flags) {
+	return f->compress(handle, pixels, width, 0, height, format, &out, &size, subsampling, quality, flags) == 0 ? size : 0;
+}
 */
 import "C"
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -175,19 +192,53 @@ func (l *Library) Decode(data []byte, width, height, denominator int, format For
 		return errors.New("libturbojpeg cannot begin: out of memory?")
 	}
 	defer C.call_destroy(l.functions, handle)
-	bytes, size := (*C.uchar)(unsafe.Pointer(unsafe.SliceData(data))), C.ulong(len(data))
+	file, size := (*C.uchar)(unsafe.Pointer(unsafe.SliceData(data))), C.ulong(len(data))
 	var fileWidth, fileHeight C.int
-	if C.call_header(l.functions, handle, bytes, size, &fileWidth, &fileHeight) != 0 {
+	if C.call_header(l.functions, handle, file, size, &fileWidth, &fileHeight) != 0 {
 		return l.lastError(handle)
 	}
 	if int(fileWidth) != width || int(fileHeight) != height { // 0x0 for some garbage
 		return fmt.Errorf("libturbojpeg sees a picture of %dx%d pixels, not %dx%d", fileWidth, fileHeight, width, height)
 	}
-	if C.call_decompress(l.functions, handle, bytes, size, (*C.uchar)(unsafe.Pointer(unsafe.SliceData(pixels))),
+	if C.call_decompress(l.functions, handle, file, size, (*C.uchar)(unsafe.Pointer(unsafe.SliceData(pixels))),
 		C.int(w), C.int(w*format.bytes()), C.int(h), C.int(format), accurateDCT|stopOnWarning|limitScans) != 0 {
 		return l.lastError(handle)
 	}
 	return nil
+}
+
+// Of turbojpeg.h, for Encode.
+const (
+	quarterColour = 2    // TJSAMP_420
+	noRealloc     = 1024 // the buffer is ours
+)
+
+var jpegBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Encode makes a JPEG file of RGB pixels, rows from the top without gaps, in a
+// quality of 1 to 100 and with a quarter of the samples of colour.
+func (l *Library) Encode(pixels []byte, width, height, quality int) ([]byte, error) {
+	if width < 1 || height < 1 || len(pixels) != 3*width*height {
+		return nil, fmt.Errorf("%d bytes are no %dx%d pixels", len(pixels), width, height)
+	}
+	handle := C.call_init_compress(l.functions)
+	if handle == nil {
+		return nil, errors.New("libturbojpeg cannot begin: out of memory?")
+	}
+	defer C.call_destroy(l.functions, handle)
+	buffer := jpegBuffers.Get().(*[]byte)
+	defer jpegBuffers.Put(buffer)
+	room := int(C.call_room(l.functions, C.int(width), C.int(height), quarterColour))
+	if cap(*buffer) < room {
+		*buffer = make([]byte, room)
+	}
+	out := (*buffer)[:cap(*buffer)]
+	size := C.call_compress(l.functions, handle, (*C.uchar)(unsafe.Pointer(unsafe.SliceData(pixels))), C.int(width), C.int(height),
+		C.int(RGB), (*C.uchar)(unsafe.Pointer(unsafe.SliceData(out))), C.ulong(len(out)), quarterColour, C.int(quality), noRealloc)
+	if size == 0 || int(size) > len(out) {
+		return nil, l.lastError(handle)
+	}
+	return bytes.Clone(out[:size]), nil
 }
 
 // GiveBack returns to the system what C programs have freed. glibc keeps up to

@@ -125,8 +125,8 @@ func build(t *testing.T, source string) string {
 }
 
 func TestALibraryThatIsTooOldOrNoneIsRefused(t *testing.T) {
-	old := "void *tjInitDecompress(void) { return 0; }"
-	for _, name := range []string{"tjDecompressHeader3", "tjDecompress2", "tjDestroy", "tjGetErrorStr2"} {
+	old := "void *tjInitDecompress(void) { return 0; } void *tjInitCompress(void) { return 0; }"
+	for _, name := range []string{"tjDecompressHeader3", "tjDecompress2", "tjBufSize", "tjCompress2", "tjDestroy", "tjGetErrorStr2"} {
 		old += "\nint " + name + "(void) { return -1; }"
 	}
 	if _, err := open(build(t, old)); err == nil || !strings.Contains(err.Error(), "2.0 or later") {
@@ -147,5 +147,33 @@ func TestALibraryThatIsTooOldOrNoneIsRefused(t *testing.T) {
 	}
 	if err := library.Decode([]byte{1}, 1, 1, 1, Grey, make([]byte, 1)); err == nil {
 		t.Error("a library that cannot begin decoded something")
+	}
+	if _, err := library.Encode(make([]byte, 3), 1, 1, 90); err == nil {
+		t.Error("a library that cannot begin encoded something")
+	}
+}
+
+func TestPixelsComeBackFromWhatWasEncoded(t *testing.T) {
+	library := need(t)
+	const width, height = 61, 35
+	pixels := make([]byte, 3*width*height)
+	for i := 0; i < len(pixels); i += 3 {
+		pixels[i], pixels[i+1], pixels[i+2] = byte(2*(i/3%width)), 100, 200
+	}
+	data, err := library.Encode(pixels, width, height, 90)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := make([]byte, len(pixels))
+	if err := library.Decode(data, width, height, 1, RGB, back); err != nil {
+		t.Fatal(err)
+	}
+	for i := range pixels {
+		if off := int(pixels[i]) - int(back[i]); off > 16 || off < -16 {
+			t.Fatalf("sample %d is %d and comes back as %d", i, pixels[i], back[i])
+		}
+	}
+	if _, err := library.Encode(pixels[1:], width, height, 90); err == nil {
+		t.Error("pixels that are too few are taken")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"shoebox/captioner/picture"
 	"shoebox/indexer/isolate"
@@ -28,6 +29,8 @@ type sight struct {
 	Photo   *storage.Photo   `json:",omitempty"` // without its ID
 	Failure *storage.Failure `json:",omitempty"`
 	pixels  []byte           // nil: the photo has its caption
+	small   picture.Rendition
+	took    struct{ decoding, resizing time.Duration }
 }
 
 // estimate returns how much memory decoding a file takes, or why it will not be
@@ -46,22 +49,27 @@ func estimate(data []byte, size picture.Size, budget int64) (int64, *storage.Fai
 }
 
 func decode(decoder Decoder, data []byte, size picture.Size) sight {
+	began := time.Now()
 	pic, err := decoder(data, size)
 	if err != nil {
 		return sight{Failure: decodeFailure(err)}
 	}
-	return sight{pixels: pic.Pixels, Photo: &storage.Photo{
+	decoded := time.Now()
+	seen := sight{pixels: pic.Pixels, small: pic.Small, Photo: &storage.Photo{
 		Pixels: sha256.Sum256(pic.Pixels), Format: pic.Format,
 		Width: pic.Width, Height: pic.Height, Damaged: pic.Damaged, Metadata: pic.Metadata,
 	}}
+	seen.took.decoding = decoded.Sub(began) - pic.Resizing
+	seen.took.resizing = pic.Resizing + time.Since(decoded)
+	return seen
 }
 
 // ServeTrials is the life of the child process in which suspects are tried: it
 // decodes and captions one file after another, because either can be what kills
-// a worker, and never returns. memory is the same as Worker's.
+// a worker, and never returns. memory is that of a Worker's budget, in bytes.
 func ServeTrials(c Captioner, decoder Decoder, memory int64) {
 	isolate.Serve(func(data []byte) []byte {
-		answer, err := json.Marshal(try(c, decoder, data, memory-memory/4))
+		answer, err := json.Marshal(try(c, decoder, data, picture.NewBudget(memory).MostDecoding()))
 		if err != nil { // no photo is the reason: its numbers are finite
 			panic(fmt.Sprintf("a photo as JSON: %v", err))
 		}

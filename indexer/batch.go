@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"shoebox/captioner"
 	"shoebox/storage"
 )
@@ -49,8 +51,9 @@ func (w *Worker) batch(ctx context.Context, items <-chan item, batches chan<- []
 			current = append(current, it)
 			if it.pixels != nil {
 				toCaption++
+				w.Stages.waiting.Add(1)
 			}
-			if toCaption < captioner.BatchSize && len(current) < maxBatchItems {
+			if toCaption < w.Batch && len(current) < mostItems*w.Batch {
 				continue
 			}
 		case <-idle:
@@ -83,48 +86,63 @@ func (w *Worker) linkCopy(it *item) {
 	w.uncommitted[it.result.PhotoID] = true
 }
 
-// caption runs the model over each batch.
-func (w *Worker) caption(ctx context.Context, batches <-chan []item, captioned chan<- []item) error {
+// call is a batch on its way through the model.
+type call struct {
+	items []item
+	err   error
+	done  chan struct{} // closed when items and err are settled
+}
+
+// caption runs the model over the batches, several at once. calls has them in
+// the order in which they came.
+func (w *Worker) caption(ctx context.Context, batches <-chan []item, calls chan<- *call) error {
+	var running errgroup.Group
+	running.SetLimit(w.Calls())
 	for batch := range batches {
-		var todo []*item
-		for i := range batch {
-			if batch[i].pixels != nil {
-				todo = append(todo, &batch[i])
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := w.captionBatch(ctx, todo); err != nil {
-			return err
-		}
-		// What has been captioned goes on even when the time is up.
+		c := &call{items: batch, done: make(chan struct{})}
 		select {
-		case captioned <- batch:
-			continue
-		default:
-		}
-		select {
-		case captioned <- batch:
+		case calls <- c:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		running.Go(func() error {
+			defer close(c.done)
+			var todo []*item
+			for i := range c.items {
+				if c.items[i].pixels != nil {
+					todo = append(todo, &c.items[i])
+				}
+			}
+			w.Stages.waiting.Add(-int64(len(todo)))
+			c.err = w.captionBatch(ctx, todo)
+			return c.err
+		})
 	}
-	return nil
+	return running.Wait()
 }
 
 // captionBatch captions what no other worker has captioned meanwhile. A
 // model that fails on several pictures, and on a plain grey one too, ends the
 // run: that says nothing about the files. So does one that hangs twice running.
 func (w *Worker) captionBatch(ctx context.Context, items []*item) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	items, err := w.stillUnknown(ctx, items)
 	if err != nil || len(items) == 0 {
 		return err
 	}
-	if err := w.captionItems(items); err != nil {
+	err = w.compute(ctx, w.ModelThreads, func() error {
+		for _, it := range items {
+			w.Stages.Add(Waiting, 1, time.Since(it.decoded))
+		}
+		return w.captionItems(items)
+	})
+	if err != nil {
 		return err
 	}
-	if w.modelHangs || len(items) == 1 || slices.ContainsFunc(items, func(it *item) bool { return it.captioned }) {
+	answered := func(it *item) bool { return it.captioned || it.result.Failure.Code == modelHangs }
+	if len(items) == 1 || slices.ContainsFunc(items, answered) {
 		return nil
 	}
 	size := w.Captioner.Size()
@@ -168,19 +186,22 @@ func (w *Worker) captionItems(items []*item) error {
 	for i, it := range items {
 		pixels[i] = it.pixels
 	}
+	began := time.Now()
 	descriptions, err := within(w.modelLimit, func() ([]captioner.Description, error) { return w.Captioner.Describe(pixels) })
-	hungBefore := w.modelHangs
-	w.modelHangs = errors.Is(err, errHangs)
+	hangs := errors.Is(err, errHangs)
+	hungBefore := w.modelHangs.Swap(hangs)
 	switch {
 	case err == nil:
+		w.Stages.Add(Describing, len(items), time.Since(began))
+		w.Stages.addBatch(len(items))
 		for i, it := range items {
 			describe(it.result.Photo, descriptions[i])
 			it.captioned = true
 			it.pixels = nil
 		}
-	case w.modelHangs && hungBefore:
+	case hangs && hungBefore:
 		return fmt.Errorf("the model hangs, no answer for %s, twice running; the same command goes on with a new one", w.modelLimit)
-	case w.modelHangs:
+	case hangs:
 		slog.Error("the model hangs and keeps its processors until this process ends; its pictures are tried alone",
 			"pictures", len(items), "after", w.modelLimit)
 		for _, it := range items {
@@ -211,13 +232,20 @@ func describe(photo *storage.Photo, d captioner.Description) {
 	photo.Seen = d.Seen
 }
 
-// commit stores each batch in one transaction and frees its slots.
-func (w *Worker) commit(ctx context.Context, captioned <-chan []item) error {
-	for batch := range captioned {
-		if err := w.commitBatch(ctx, batch); err != nil {
+// commit stores each batch in one transaction and frees its slots. What has
+// been captioned is stored even when the time is up.
+func (w *Worker) commit(ctx context.Context, calls <-chan *call) error {
+	for c := range calls {
+		<-c.done
+		if c.err != nil {
+			return c.err
+		}
+		began := time.Now()
+		if err := w.commitBatch(ctx, c.items); err != nil {
 			return err
 		}
-		w.slots.Release(int64(len(batch)))
+		w.Stages.Add(Writing, len(c.items), time.Since(began))
+		w.slots.Release(int64(len(c.items)))
 		w.Committed()
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"shoebox/captioner"
 	"shoebox/storage"
 )
 
@@ -112,7 +111,7 @@ func (w *Worker) freeSlots(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n := 1
-	for n < captioner.BatchSize && w.slots.TryAcquire(1) {
+	for n < w.Batch && w.slots.TryAcquire(1) {
 		n++
 	}
 	return n, nil
@@ -145,10 +144,10 @@ func (w *Worker) waitForOthers(ctx context.Context) (done bool, err error) {
 // takeBackUnknown gives back files that storage has leased to this worker
 // without its knowing, because the answer was lost.
 func (w *Worker) takeBackUnknown(ctx context.Context) error {
-	if !w.slots.TryAcquire(inHand) {
+	if !w.slots.TryAcquire(w.inHand()) {
 		return nil // something is in hand, look again later
 	}
-	defer w.slots.Release(inHand)
+	defer w.slots.Release(w.inHand())
 	if err := w.Queue.ReleaseAll(ctx, w.Self.Owner); err != nil {
 		return fmt.Errorf("give files back: %w", err)
 	}

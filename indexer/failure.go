@@ -74,9 +74,12 @@ func modelFailure(err error) *storage.Failure {
 		Text: fmt.Sprintf("the model failed: %v; `shoebox failures --retry` tries again", err)}
 }
 
+// modelHangs is the code of a failure.
+const modelHangs = "model-hangs"
+
 // modelHung is for a picture of a batch that the model never answered: one of
 // them may be why, so each is tried alone, and soon.
 func modelHung(limit time.Duration) *storage.Failure {
-	return &storage.Failure{State: storage.Failed, Code: "model-hangs", RetryIn: firstPause, Suspect: true,
+	return &storage.Failure{State: storage.Failed, Code: modelHangs, RetryIn: firstPause, Suspect: true,
 		Text: fmt.Sprintf("the model did not answer for %s when it had this picture and others; it is tried alone", limit)}
 }

@@ -102,14 +102,16 @@ func (w *Worker) readBounded(ctx context.Context, path string) (data []byte, rel
 		return nil, release, err
 	}
 	room := max(info.Size(), 1)
-	if most := min(w.Memory/4, picture.MaxFileSize); room > most {
+	if most := w.Memory.MostFile(); room > most {
 		return nil, release, fmt.Errorf("%w: %d MB are more than the %d MB that a file may have", errTooLarge, room>>20, most>>20)
 	}
-	if err := w.fileBytes.Acquire(ctx, room); err != nil {
+	if release, err = w.Memory.File(ctx, room); err != nil {
 		return nil, release, err
 	}
+	began := time.Now()
 	data, err = within(readLimit, func() ([]byte, error) { return readStable(ctx, path, room) })
-	return data, func() { w.fileBytes.Release(room) }, err
+	w.Stages.Add(Reading, 1, time.Since(began))
+	return data, release, err
 }
 
 // within waits for do, but not longer than limit. What hangs in a decoder or on
@@ -139,8 +141,12 @@ func within[T any](limit time.Duration, do func() (T, error)) (T, error) {
 // look hashes and decodes what was read and asks storage whether the photo,
 // or another with the same pixels, has a caption already.
 func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
-	id := storage.PhotoID(sha256.Sum256(data))
+	id, err := w.identify(ctx, data)
+	if err != nil {
+		return err
+	}
 	it.result.PhotoID = id
+	began := time.Now()
 	if !it.result.Claim.Recaption {
 		known, err := w.Queue.CaptionedPhotos(ctx, []storage.PhotoID{id})
 		if err != nil {
@@ -150,6 +156,7 @@ func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
 			return nil
 		}
 	}
+	asking := time.Since(began)
 	seen, err := w.see(ctx, it.result.Claim, data)
 	if err != nil {
 		return err
@@ -160,10 +167,15 @@ func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
 	photo := seen.Photo
 	photo.ID = id
 	it.result.Photo = photo
+	if err := w.keep(ctx, id, seen.small); err != nil {
+		return err
+	}
+	began = time.Now()
 	caption, known, found, err := w.Queue.CaptionByPixels(ctx, photo.Pixels, w.Captioner.Hash())
 	if err != nil {
 		return fmt.Errorf("look pixels up: %w", err)
 	}
+	w.Stages.Add(Asking, 1, asking+time.Since(began))
 	if found && known.Model != "" && (!it.result.Claim.Recaption || known.Model == w.Captioner.Hash()) {
 		photo.Caption, photo.Seen = caption, known
 		return nil
@@ -171,7 +183,7 @@ func (w *Worker) look(ctx context.Context, it *item, data []byte) error {
 	if caption.Edited { // what the model sees is still to be had
 		photo.Caption = caption
 	}
-	it.pixels = seen.pixels
+	it.pixels, it.decoded = seen.pixels, time.Now()
 	it.captioned = seen.pixels == nil // in the child
 	return nil
 }
@@ -181,24 +193,55 @@ func (w *Worker) see(ctx context.Context, claim storage.Claim, data []byte) (sig
 	if claim.Suspect {
 		return w.tryAlone(ctx, claim, data)
 	}
-	need, failure := estimate(data, w.Captioner.Size(), w.decodeBudget())
+	need, failure := estimate(data, w.Captioner.Size(), w.Memory.MostDecoding())
 	if failure != nil {
 		return sight{Failure: failure}, nil
 	}
-	if err := w.decodeBytes.Acquire(ctx, need); err != nil {
+	release, err := w.Memory.Decoding(ctx, min(need+picture.SmallMemory, w.Memory.MostDecoding()))
+	if err != nil {
 		return sight{}, err
 	}
-	defer w.decodeBytes.Release(need)
-	seen, err := within(w.decodeLimit, func() (sight, error) { return decode(w.Decode, data, w.Captioner.Size()), nil })
+	defer release()
+	var seen sight
+	err = w.compute(ctx, 1, func() (err error) {
+		seen, err = within(w.decodeLimit, func() (sight, error) { return decode(w.Decode, data, w.Captioner.Size()), nil })
+		return err
+	})
 	if errors.Is(err, errHangs) {
 		slog.Error("a decoder hangs and keeps a processor until this process ends; the file is tried alone",
 			"file", claim.Path, "after", w.decodeLimit)
 		return w.tryAlone(ctx, claim, data)
 	}
+	if err == nil && seen.Failure == nil {
+		w.Stages.Add(Decoding, 1, seen.took.decoding)
+		w.Stages.Add(Resizing, 1, seen.took.resizing)
+	}
 	return seen, err
 }
 
-func (w *Worker) decodeBudget() int64 { return w.Memory - w.Memory/4 }
+// keep hands on what was made for people.
+func (w *Worker) keep(ctx context.Context, id storage.PhotoID, small picture.Rendition) error {
+	if w.Keep == nil || small.Pixels == nil {
+		return nil
+	}
+	return w.compute(ctx, 1, func() error {
+		began := time.Now()
+		w.Keep(id, small)
+		w.Stages.Add(Keeping, 1, time.Since(began))
+		return nil
+	})
+}
+
+// identify hashes what was read.
+func (w *Worker) identify(ctx context.Context, data []byte) (id storage.PhotoID, err error) {
+	err = w.compute(ctx, 1, func() error {
+		began := time.Now()
+		id = sha256.Sum256(data)
+		w.Stages.Add(Hashing, 1, time.Since(began))
+		return nil
+	})
+	return id, err
+}
 
 // readStable reads a whole file of at most limit bytes whose size and time
 // are the same before and after. One that outgrows limit is changing.

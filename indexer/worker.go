@@ -23,12 +23,9 @@ const (
 	// hiccup, short enough for a person who waits.
 	leaseTTL    = 2 * time.Minute
 	extendEvery = leaseTTL / 4
-	// inHand is how many files a worker holds leases on: the batch that is
-	// read, the one that is captioned, one waiting and one being committed.
-	inHand = 4 * captioner.BatchSize
-	// maxBatchItems closes a batch that is mostly copies and failures,
-	// which need no captioning.
-	maxBatchItems = 4 * captioner.BatchSize
+	// mostItems closes a batch that is mostly copies and failures, which need
+	// no captioning: so many times the size of a batch.
+	mostItems = 4
 	// finishLimit bounds the work on what is in hand after Ctrl-C. What comes
 	// on top is the transaction that stores it and giving back the rest. With
 	// what the command does afterwards it must end within 10 s.
@@ -75,7 +72,12 @@ type Isolation interface {
 // Worker captions the pending files of some folders. Files flow through
 // goroutines joined by channels:
 //
-//	claim -> read (several) -> batch -> caption -> commit
+//	claim -> read (several) -> batch -> caption (several) -> commit
+//
+// As many threads compute as Threads says, whatever they do: a core that has no
+// picture to decode captions, and the other way round. So neither stage has to
+// be given a share, and calls of the model run side by side on few threads each,
+// because one call on many leaves some of them waiting.
 //
 // A suspect takes the same way, except that one reader at a time has it decoded
 // and captioned in a process of its own.
@@ -95,20 +97,30 @@ type Worker struct {
 	Refresh func(ctx context.Context) (map[int64]Root, error)
 	// Until is when the worker takes nothing new any more; zero: never.
 	Until   time.Time
-	Readers int   // goroutines that read and decode
-	Memory  int64 // bytes that reading and decoding may take together
-	// Progress counts what has been done; never nil.
+	Readers int // goroutines that read and decode
+	// Memory is what reading and decoding may take, perhaps together with others
+	// in this process.
+	Memory *picture.Budget
+	// Threads may compute at once; of these a call of the model takes
+	// ModelThreads, or none when it runs on another device.
+	Threads, ModelThreads int
+	Batch                 int // pictures of a call of the model
+	// Progress counts what has been done, Stages where the time went; neither
+	// is ever nil.
 	Progress *Progress
+	Stages   *Stages
+	// Keep, if set, is given the small rendition that Decode made of a photo, if
+	// it made one.
+	Keep func(id storage.PhotoID, small picture.Rendition)
 	// Committed is called after each committed batch; never nil.
 	Committed func()
 
 	slots       *semaphore.Weighted // files in hand
-	fileBytes   *semaphore.Weighted // bytes of files being read
-	decodeBytes *semaphore.Weighted // bytes that decoders take
+	threads     *semaphore.Weighted // that may compute
 	reading     atomic.Int64        // claimed files that the batcher has yet to hear of
 	decodeLimit time.Duration       // tests shorten it
 	modelLimit  time.Duration       // and this
-	modelHangs  bool                // at its last call
+	modelHangs  atomic.Bool         // at its last call
 
 	mu          sync.Mutex
 	roots       map[int64]Root
@@ -120,9 +132,10 @@ type Worker struct {
 type item struct {
 	result    storage.Result
 	pixels    []byte // to be captioned; nil: nothing to caption
-	captioned bool   // by the model, in this run
-	gone      bool   // the file vanished: no result, its row becomes missing
-	givenBack bool   // its folder went away: no result, it is for later
+	decoded   time.Time
+	captioned bool // by the model, in this run
+	gone      bool // the file vanished: no result, its row becomes missing
+	givenBack bool // its folder went away: no result, it is for later
 }
 
 // Run works until nothing of the folders is pending or in another worker's
@@ -133,9 +146,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.Queue.RecordModel(ctx, w.Captioner.Hash(), w.Captioner.Name(), w.Captioner.Vocabulary()); err != nil {
 		return err
 	}
-	w.slots = semaphore.NewWeighted(inHand)
-	w.fileBytes = semaphore.NewWeighted(w.Memory / 4)
-	w.decodeBytes = semaphore.NewWeighted(w.Memory - w.Memory/4)
+	w.slots = semaphore.NewWeighted(w.inHand())
+	w.threads = semaphore.NewWeighted(int64(w.Threads))
 	w.uncommitted = make(map[storage.PhotoID]bool)
 	w.lost = nil // a Worker may Run again
 	w.setRoots(w.Roots)
@@ -145,7 +157,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.modelLimit == 0 {
 		w.modelLimit = modelLimit
 	}
-	w.modelHangs = false
+	w.modelHangs.Store(false)
+	w.Stages.waiting.Store(0) // what a run before this one left behind
 	work, stopWork := outlive(ctx, finishLimit)
 	defer stopWork()
 	take, stopTaking := context.WithCancel(ctx)
@@ -163,6 +176,27 @@ func (w *Worker) Run(ctx context.Context) error {
 			strings.Join(w.lost, ", "))
 	}
 	return err
+}
+
+// Calls is how many calls of the model run side by side.
+func (w *Worker) Calls() int {
+	if w.ModelThreads == 0 {
+		return 1
+	}
+	return w.Threads / w.ModelThreads
+}
+
+// inHand is how many files a worker holds leases on: the batches that are
+// captioned, the one that is read and the one that is committed.
+func (w *Worker) inHand() int64 { return int64((w.Calls() + 2) * w.Batch) }
+
+// compute runs do on n of the threads, when they are free.
+func (w *Worker) compute(ctx context.Context, n int, do func() error) error {
+	if err := w.threads.Acquire(ctx, int64(n)); err != nil {
+		return err
+	}
+	defer w.threads.Release(int64(n))
+	return do()
 }
 
 // WithGrace returns a context for what is done after Run, which outlives ctx by
@@ -184,10 +218,10 @@ func (w *Worker) runStages(take, work context.Context) error {
 	context.AfterFunc(work, stopTaking) // a failed stage stops the claiming
 
 	claims := make(chan storage.Claim)
-	suspects := make(chan storage.Claim, inHand)
+	suspects := make(chan storage.Claim, w.inHand())
 	items := make(chan item, w.Readers)
 	batches := make(chan []item)
-	captioned := make(chan []item, 1)
+	calls := make(chan *call, w.Calls())
 
 	group.Go(func() error {
 		defer close(claims)
@@ -213,13 +247,13 @@ func (w *Worker) runStages(take, work context.Context) error {
 		return w.batch(work, items, batches)
 	})
 	group.Go(func() error {
-		defer close(captioned)
-		return w.caption(work, batches, captioned)
+		defer close(calls)
+		return w.caption(work, batches, calls)
 	})
 	done := make(chan struct{})
 	group.Go(func() error {
 		defer close(done)
-		return w.commit(work, captioned)
+		return w.commit(work, calls)
 	})
 	group.Go(func() error { return w.extendLeases(work, done) })
 	return group.Wait()

@@ -145,7 +145,8 @@ func (j *job) open(ctx context.Context) (*Worker, error) {
 	return &Worker{
 		Queue: j.store, Captioner: j.captioner, Decode: deadly, Alone: j.alone, Self: self,
 		Roots:   map[int64]Root{scanned[0].Folder.ID: {Path: scanned[0].Folder.Path, Info: scanned[0].Root, Scanned: true}},
-		Readers: 2, Memory: 64 << 20, Progress: &j.progress, Committed: func() {},
+		Readers: 2, Memory: picture.NewBudget(64 << 20), Threads: 2, ModelThreads: 1, Batch: 32,
+		Progress: &j.progress, Stages: &Stages{}, Committed: func() {},
 	}, nil
 }
 

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
-	"math"
-	"strings"
-	"unicode/utf8"
 
 	"shoebox/storage"
 )
@@ -17,8 +14,9 @@ import (
 // them is not UTF-8, replacement characters stand in both and the exact bytes
 // in `path_b64` and `paths_b64`.
 type Hit struct {
-	// Paths are the absolute paths of all files with this content, sorted;
-	// there is at least one.
+	// Paths are the absolute paths of all files with this content, sorted; there
+	// is at least one. Those of a raw file beside a JPEG of the same name, which
+	// is the same shot, follow behind the JPEG's.
 	Paths   []string `json:"-"`
 	Caption string   `json:"caption"`
 	// Unsure says that the model doubts its caption.
@@ -70,6 +68,7 @@ func NewHit(c storage.Change) Hit {
 	hit := Hit{
 		Paths: c.Paths, Caption: p.Text, Unsure: p.Unsure, TakenAt: p.Taken.String(),
 		Camera: p.Camera, Width: p.Width, Height: p.Height, Photo: p.ID.String(),
+		Score:  storage.Finite(p.Score),
 		Edited: p.Edited, Title: p.Title, Description: p.Description, Keywords: p.Keywords, People: p.People,
 		Rating: p.Rating,
 	}
@@ -79,51 +78,26 @@ func NewHit(c storage.Change) Hit {
 	if p.Seen.Words != nil {
 		hit.Seen = fmt.Sprintf("%s %08x", p.Seen.Model[:min(len(p.Seen.Model), 8)], crc32.ChecksumIEEE(p.Seen.Words))
 	}
-	// What JSON cannot hold (NaN from a crafted file) must not stop the feed.
-	if isFinite(p.Score) {
-		hit.Score = p.Score
-	}
-	if l := p.Location; l != nil && isFinite(l.Lat) && isFinite(l.Lon) {
+	if l := p.Location; l != nil && *l == (storage.Location{Lat: storage.Finite(l.Lat), Lon: storage.Finite(l.Lon)}) {
 		hit.Lat, hit.Lon = &l.Lat, &l.Lon
 	}
 	return hit
 }
 
-func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
-
 // plainHit is a Hit with the JSON of its tags.
 type plainHit Hit
 
 type hitJSON struct {
-	Path     string   `json:"path"`
-	PathB64  []byte   `json:"path_b64,omitempty"`
-	Paths    []string `json:"paths"`
-	PathsB64 [][]byte `json:"paths_b64,omitempty"`
+	storage.JSONPaths
 	plainHit
 }
 
 // MarshalJSON writes the object that Hit describes.
 func (h Hit) MarshalJSON() ([]byte, error) {
-	object := hitJSON{plainHit: plainHit(h), Paths: []string{}}
-	exact := true
-	for _, path := range h.Paths {
-		exact = exact && utf8.ValidString(path)
-		object.Paths = append(object.Paths, strings.ToValidUTF8(path, "\uFFFD"))
-		object.PathsB64 = append(object.PathsB64, []byte(path))
-	}
-	if len(h.Paths) > 0 {
-		object.Path = object.Paths[0]
-		if !utf8.ValidString(h.Paths[0]) {
-			object.PathB64 = object.PathsB64[0]
-		}
-	}
-	if exact {
-		object.PathsB64 = nil
-	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false) // paths hold "&"
-	err := encoder.Encode(object)
+	err := encoder.Encode(hitJSON{storage.NewJSONPaths(h.Paths), plainHit(h)})
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
@@ -134,9 +108,6 @@ func (h *Hit) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*h = Hit(object.plainHit)
-	h.Paths = object.Paths
-	for i, path := range object.PathsB64 {
-		h.Paths[i] = string(path)
-	}
+	h.Paths = object.Exact()
 	return nil
 }

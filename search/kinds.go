@@ -3,7 +3,6 @@ package search
 import (
 	_ "embed"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -59,14 +58,9 @@ func (v *vocabulary) foldKinds(evidence []byte, kinds map[string]float64) {
 		if !known {
 			continue
 		}
-		p := v.probability(i, evidence[i]) + kindShare*share
+		p := v.Probability(i, evidence[i]) + kindShare*share
 		evidence[i] = max(evidence[i], v.Evidence(i, min(p, 1)))
 	}
-}
-
-// probability is what a model said of a word to give this evidence.
-func (v *vocabulary) probability(word int, evidence byte) float64 {
-	return max(0, math.Exp(storage.EvidenceNats(evidence))*(v.Words[word].Prior+v.Smallest)-v.Smallest)
 }
 
 // likelyKinds are the words of the kinds that a picture likely shows, for the

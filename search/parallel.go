@@ -21,6 +21,7 @@ func (g *generation) inParallel(ctx context.Context, n int, do func(worker, task
 		// Both are a goroutine's own: what search does is for its caller's.
 		defer g.survive(&err)
 		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+		defer Measure(ctx)()
 		for {
 			task := int(next.Add(1)) - 1
 			if task >= n || ctx.Err() != nil {

@@ -39,6 +39,7 @@ func TestPagesInABrowser(t *testing.T) {
 		"thousands of photos scroll with few of them in it":    thousandsScroll,
 		"a dropped and a chosen picture get captions":          picturesAreCaptioned,
 		"progress is shown as it comes":                        progressIsShown,
+		"the work is paused and goes on":                       workIsPaused,
 		"failures are listed and queued again":                 failuresAreRetried,
 		"a page to log in stands before everything":            loginIsAsked,
 		"a library that is only shown offers no change":        readOnlyOffersNothing,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
@@ -25,12 +26,38 @@ func picturesAreCaptioned(t *testing.T, browser *browsertest.Browser) {
 	tab.Shows("#captioned", "dropped.jpg")
 	tab.Shows("#captioned .looks", "dog 91 %")
 	tab.Shows("#captioned .others", "A dog.-3.0")
+	wordsShowLooks(tab)
 	tab.Choose("#files", filepath.Join(s.photos, "coffee.png"), filepath.Join(s.photos, "broken.jpg"))
 	tab.Shows("#done", "1 picture captioned")
 	tab.Shows("#captioned .bad", "No caption: the file is not a picture")
 	if n := s.search("q=").Total; n != uint64(len(captions)) {
 		t.Errorf("%d photos are in the library then", n)
 	}
+}
+
+// wordsShowLooks checks that words show where the model looked, by pointer and
+// by keys: the dog is at the top left, the snow at the bottom.
+func wordsShowLooks(tab *browsertest.Tab) {
+	// How bright a quarter of the map is.
+	const quarter = `((x, y) => { const map = document.querySelector('.frame canvas');
+		const [red, green] = map.getContext('2d').getImageData(x * map.width, y * map.height, 1, 1).data; return red + green; })`
+	tab.Wait("no look should be shown yet", `document.querySelector('.frame canvas').hidden`)
+	tab.Do(`[...document.querySelectorAll('.word')].find((word) => word.textContent === 'dog').focus()`)
+	tab.Wait("the dog should be at the top left", `!document.querySelector('.frame canvas').hidden &&
+		`+quarter+`(.25, .25) > `+quarter+`(.75, .25) + 100 && `+quarter+`(.25, .25) > `+quarter+`(.25, .75) + 100`)
+	tab.Wait("the map should lie on the picture", `(() => { const [map, image] = ['canvas', 'img'].map((tag) => document.querySelector('.frame ' + tag).getBoundingClientRect());
+		return map.width > 100 && Math.abs(map.width / map.height - 640 / 427) < .02 && Math.abs(map.top - image.top) < 1 && map.bottom < image.bottom + 1; })()`)
+	tab.Type(kb.ArrowLeft + kb.ArrowLeft)
+	tab.Wait("the last word should have the focus", `document.activeElement.textContent === 'snow'`)
+	tab.Wait("the snow should be at the bottom", quarter+`(.75, .75) > `+quarter+`(.75, .25) + 100`)
+	tab.Wait("it should be said in words", `document.activeElement.getAttribute('aria-description') === 'looked mostly at the bottom right'`)
+	tab.Type(" ")
+	tab.Do(`document.activeElement.blur()`)
+	tab.Wait("a look that was pressed should stay", `!document.querySelector('.frame canvas').hidden`)
+	tab.Click(".word[aria-pressed=true]")
+	tab.Do(`document.activeElement.blur()`)
+	tab.Do(`document.querySelector('.word[tabindex="0"]').dispatchEvent(new PointerEvent('pointerleave'))`)
+	tab.Wait("and leave when it is pressed again", `document.querySelector('.frame canvas').hidden`)
 }
 
 // work is a status as `shoebox status --json` has it, with a worker.
@@ -62,8 +89,31 @@ func progressIsShown(t *testing.T, browser *browsertest.Browser) {
 	now.Store(work(20, 80))
 	tab.Shows("#now", "20 of 100 files to go")
 	tab.Wait("the bar should follow", `document.querySelector('#progress').value === 80`)
+	paused := work(20, 80)
+	paused["paused_since"] = time.Now().Format(time.RFC3339)
+	now.Store(paused)
+	tab.Shows("#now", "20 files wait until you resume")
+	tab.Shows("#pause", "Resume")
 	tab.Go("/")
+	tab.Shows("#notices", "20 photos wait for a caption: the work is paused.")
+	now.Store(work(20, 80))
 	tab.Shows("#notices", "Captioning: 20 to go")
+}
+
+func workIsPaused(t *testing.T, browser *browsertest.Browser) {
+	s := newSite(t)
+	tab := browser.Tab(t, s.url+"/library")
+	tab.Click("#pause")
+	tab.Shows("#now", "nothing new is taken up")
+	tab.Shows("#pause", "Resume")
+	if since, err := s.store.Paused(t.Context()); err != nil || since.IsZero() {
+		t.Errorf("it is paused since %s: %v", since, err)
+	}
+	tab.Click("#pause:not(:disabled)")
+	tab.Shows("#now", "Up to date")
+	if since, err := s.store.Paused(t.Context()); err != nil || !since.IsZero() {
+		t.Errorf("it is paused since %s: %v", since, err)
+	}
 }
 
 func failuresAreRetried(t *testing.T, browser *browsertest.Browser) {
@@ -103,7 +153,7 @@ func readOnlyOffersNothing(t *testing.T, browser *browsertest.Browser) {
 		!document.querySelector('#others button') && document.querySelector('#album-save').hidden`)
 	tab.Go("/library")
 	tab.Shows("#failures", "broken.jpg")
-	tab.Wait("nor there", `document.querySelector('#retry-all').hidden && !document.querySelector('#failures button')`)
+	tab.Wait("nor there", `document.querySelector('#retry-all').hidden && document.querySelector('#pause').hidden && !document.querySelector('#failures button')`)
 }
 
 func problemsAreSaid(t *testing.T, browser *browsertest.Browser) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -37,6 +38,23 @@ type captionAnswer struct {
 	ModelName string                 `json:"model_name"`
 	Others    []storage.OtherCaption `json:"others"`
 	LooksLike []likelyWord           `json:"looks_like"`
+	// Looks says where the model looked; nil: it does not tell.
+	Looks *looksAnswer `json:"looks,omitempty"`
+}
+
+// looksAnswer has for each word of the caption how much of the model's attention
+// each cell of the picture got.
+type looksAnswer struct {
+	Columns int          `json:"columns"`
+	Rows    int          `json:"rows"`
+	Words   []lookAnswer `json:"words"`
+}
+
+type lookAnswer struct {
+	Word  string    `json:"word"`
+	Start int       `json:"start"` // caption[start:end], in bytes
+	End   int       `json:"end"`
+	Share []float64 `json:"share"` // row by row from the top left; the sum is 1
 }
 
 // captionAsSeed answers POST /caption with the caption alone.
@@ -140,11 +158,14 @@ func (s *Server) captionPicture(ctx context.Context, data []byte) (captionAnswer
 		return captionAnswer{}, err
 	}
 	defer s.model.Release(1)
-	descriptions, err := model.Describe([][]byte{pic.Pixels})
-	if err != nil {
+	explained, err := model.Explain(pic.Pixels)
+	if err != nil && !errors.Is(err, captioner.ErrNoLooks) {
 		return captionAnswer{}, err
 	}
-	answer := describe(model, descriptions[0])
+	answer := describe(model, explained.Description)
+	if err == nil {
+		answer.Looks = looksOf(explained)
+	}
 	answer.Damaged, answer.Width, answer.Height = pic.Damaged, pic.Width, pic.Height
 	return answer, nil
 }
@@ -172,6 +193,18 @@ func describe(model Captioner, d captioner.Description) captionAnswer {
 	}
 	for _, word := range model.LooksLike(d, mostWords) {
 		answer.LooksLike = append(answer.LooksLike, newLikelyWord(word.Word, word.Probability))
+	}
+	return answer
+}
+
+func looksOf(e captioner.Explanation) *looksAnswer {
+	answer := &looksAnswer{Columns: e.Columns, Rows: e.Rows, Words: []lookAnswer{}}
+	for _, look := range e.Looks {
+		word := lookAnswer{Word: look.Word, Start: look.Start, End: look.End}
+		for _, share := range look.Share {
+			word.Share = append(word.Share, math.Round(float64(share)*1e4)/1e4) // more digits say nothing
+		}
+		answer.Words = append(answer.Words, word)
 	}
 	return answer
 }

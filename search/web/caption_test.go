@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"shoebox/captioner/picture"
 	"shoebox/search/web"
 )
 
@@ -40,6 +42,27 @@ func TestAPictureIsCaptionedAndNothingIsStored(t *testing.T) {
 	}](t, s.upload("/api/caption", "file", s.coffee()))
 	if got.Caption != "A dog in the snow." || got.Width != 600 || len(got.Others) != 1 || got.LooksLike[0].Probability != 0.912 {
 		t.Errorf("the answer is %+v", got)
+	}
+	type looks struct {
+		Looks *struct {
+			Columns, Rows int
+			Words         []struct {
+				Word       string
+				Start, End int
+				Share      []float64
+			}
+		}
+	}
+	where := decode[looks](t, s.upload("/api/caption", "file", s.coffee())).Looks
+	if where == nil || where.Columns != 2 || where.Rows != 2 || len(where.Words) != 5 {
+		t.Fatalf("where it looked is %+v", where)
+	}
+	if snow := where.Words[4]; snow.Word != "snow" || got.Caption[snow.Start:snow.End] != "snow" || !slices.Equal(snow.Share, []float64{0, 0, 0.3333, 0.6667}) {
+		t.Errorf("for the last word it is %+v", snow)
+	}
+	s.captioner.blind = true
+	if where := decode[looks](t, s.upload("/api/caption", "file", s.coffee())).Looks; where != nil {
+		t.Errorf("a model that does not tell looked at %+v", where)
 	}
 	if status, err := s.store.Status(t.Context()); err != nil || status.Photos != len(captions) {
 		t.Errorf("there are %d photos: %v", status.Photos, err)
@@ -70,7 +93,7 @@ func bomb(t *testing.T, width, height int) []byte {
 }
 
 func TestAPictureThatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
-	s := newSite(t, func(c *web.Config) { c.Memory = 64 << 20 })
+	s := newSite(t, func(c *web.Config) { c.Memory = picture.NewBudget(64 << 20) })
 	data := bomb(t, 10_000, 8_000) // 80 MB of pixels in 80 kB
 	if len(data) > 200_000 {
 		t.Fatalf("the file has %d bytes", len(data))

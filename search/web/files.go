@@ -13,40 +13,23 @@ import (
 
 	"shoebox/captioner/picture"
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
-// The longer sides of the small pictures, in pixels. A thumbnail of a panorama
-// is longer, so that it has leastSide.
-const (
-	thumbSide   = 400
-	leastSide   = 240
-	panorama    = 960
-	previewSide = 2048
-)
+// previewSide is the longer side of a preview, in pixels.
+const previewSide = 2048
 
 // forGood is for what can never change, because its address holds its hash.
 const forGood = "private, max-age=31536000, immutable"
 
 func (s *Server) thumb(w http.ResponseWriter, r *http.Request) error {
-	return s.showSmall(w, r, thumbSide, thumbSize)
+	return s.showSmall(w, r, thumbs.Side, thumbs.SizeOf)
 }
 
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) error {
 	return s.showSmall(w, r, previewSide, func(whole picture.Size) picture.Size {
-		return scaled(whole, min(1, previewSide/float64(max(whole.Width, whole.Height))))
+		return thumbs.Scaled(whole, previewSide/float64(max(whole.Width, whole.Height)))
 	})
-}
-
-// thumbSize is the size of a picture's thumbnail. Nothing is enlarged.
-func thumbSize(whole picture.Size) picture.Size {
-	long, short := float64(max(whole.Width, whole.Height)), float64(min(whole.Width, whole.Height))
-	scale := max(thumbSide/long, min(leastSide/short, panorama/long))
-	return scaled(whole, min(1, scale))
-}
-
-func scaled(whole picture.Size, by float64) picture.Size {
-	side := func(pixels int) int { return max(1, int(float64(pixels)*by+0.5)) }
-	return picture.Size{Width: side(whole.Width), Height: side(whole.Height)}
 }
 
 // showSmall answers with a small picture, kept or made now. side is its name
@@ -56,7 +39,10 @@ func (s *Server) showSmall(w http.ResponseWriter, r *http.Request, side int, siz
 	if err != nil {
 		return err
 	}
-	data, kept := s.thumbs.Get(id, side)
+	data, kept, err := s.keptSmall(r.Context(), id, side)
+	if err != nil {
+		return err
+	}
 	if !kept {
 		photo, _, err := s.lookUp(r.Context(), id)
 		if err != nil {
@@ -78,8 +64,46 @@ func (s *Server) showSmall(w http.ResponseWriter, r *http.Request, side int, siz
 	return nil
 }
 
+// keptSmall returns a small picture that was kept, of a photo that is still
+// shown, as far as can be told.
+func (s *Server) keptSmall(ctx context.Context, id storage.PhotoID, side int) (data []byte, kept bool, err error) {
+	if data, kept = s.Thumbs.Get(id, side); !kept {
+		return nil, false, nil
+	}
+	shown, err := s.Store.Shown(ctx, []storage.PhotoID{id})
+	switch {
+	case errors.Is(err, storage.ErrUnavailable):
+		return data, true, nil
+	case err == nil && !shown[id]:
+		err = storage.ErrUnknownPhoto
+	}
+	return data, true, err
+}
+
+// pruneEvery is how often small pictures of photos that are not shown any more
+// are looked for, and how old they are when they go. firstPrune is when a server
+// has had the time to reach its database.
+const (
+	pruneEvery = time.Hour
+	firstPrune = time.Minute
+)
+
+// prune removes them until ctx ends.
+func (s *Server) prune(ctx context.Context) {
+	for pause := firstPrune; ; pause = pruneEvery {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		if err := s.Thumbs.Prune(ctx, pruneEvery, s.Store.Shown); err != nil && ctx.Err() == nil {
+			slog.Warn("old thumbnails were not looked through", "error", err)
+		}
+	}
+}
+
 func (s *Server) makeSmall(ctx context.Context, photo storage.Change, side int, size picture.Size) ([]byte, error) {
-	if data, kept := s.thumbs.Get(photo.Photo.ID, side); kept {
+	if data, kept := s.Thumbs.Get(photo.Photo.ID, side); kept {
 		return data, nil // another request made it while this one waited
 	}
 	began := time.Now()
@@ -88,7 +112,7 @@ func (s *Server) makeSmall(ctx context.Context, photo storage.Change, side int, 
 		return nil, err
 	}
 	s.metrics.decoded.Observe(time.Since(began).Seconds())
-	if err := s.thumbs.Keep(photo.Photo.ID, side, data); err != nil {
+	if err := s.Thumbs.Keep(photo.Photo.ID, side, data); err != nil {
 		slog.Warn("a thumbnail was not kept and will be made again", "error", err)
 	}
 	return data, nil

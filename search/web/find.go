@@ -39,6 +39,15 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 	defer s.searches.Release(1)
 	ctx, stop := context.WithTimeout(r.Context(), searchLimit)
 	defer stop()
+	if s.Working() {
+		if err := s.allowance.wait(ctx); err != nil {
+			return err
+		}
+	}
+	var meter search.Meter
+	ctx = search.WithMeter(ctx, &meter)
+	defer func() { s.allowance.spend(meter.Spent()) }()
+	defer search.Measure(ctx)()
 	result, err := s.Index.Search(ctx, request)
 	answer := found{Result: result}
 	switch {

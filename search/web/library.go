@@ -2,15 +2,14 @@ package web
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"shoebox/search/query"
 	"shoebox/storage"
@@ -68,46 +67,74 @@ type failuresAnswer struct {
 
 const failuresPage = 100
 
-// failures answers GET /api/failures. A place in the list is a number: what is
-// retried between two requests moves up what comes behind it.
+// failures answers GET /api/failures.
 func (s *Server) failures(w http.ResponseWriter, r *http.Request) error {
-	skip := 0
-	if after := r.URL.Query().Get("after"); after != "" {
-		var err error
-		if skip, err = strconv.Atoi(after); err != nil || skip < 0 {
-			return refuse(http.StatusBadRequest, "bad_request", "after: want the `next` of the page before")
-		}
+	after, err := parsePlace(r.URL.Query().Get("after"))
+	if err != nil {
+		return err
+	}
+	// One more than wanted tells whether there are more.
+	found, err := s.Store.FailuresAfter(r.Context(), after, failuresPage+1)
+	if err != nil {
+		return err
 	}
 	answer := failuresAnswer{Failures: []failure{}}
-	place := 0
-	for f, err := range s.Store.Failures(r.Context(), nil) {
-		if err != nil {
-			return err
-		}
-		if place++; place <= skip {
-			continue
-		}
-		if len(answer.Failures) == failuresPage {
-			answer.Next = strconv.Itoa(place - 1)
-			break
-		}
+	if len(found) > failuresPage {
+		found = found[:failuresPage]
+		answer.Next = placeToken(found[failuresPage-1].Place)
+	}
+	for _, f := range found {
 		answer.Failures = append(answer.Failures, newFailure(f))
 	}
 	return sendJSON(w, answer)
 }
 
-func newFailure(f storage.FailedFile) failure {
-	line := failure{
-		Path: strings.ToValidUTF8(f.Path, "\uFFFD"), State: string(f.State), Code: f.Code, Reason: f.Text,
-		Since: f.Since, Attempts: f.Attempts,
+// placeToken is a place as clients give it back. No path holds a zero byte.
+func placeToken(p storage.FailurePlace) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(p.Folder + "\x00" + p.Path))
+}
+
+// parsePlace reads what placeToken writes; the beginning for "".
+func parsePlace(token string) (storage.FailurePlace, error) {
+	if token == "" {
+		return storage.FailurePlace{}, nil
 	}
-	if !utf8.ValidString(f.Path) {
-		line.PathB64 = []byte(f.Path)
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	folder, path, ok := strings.Cut(string(text), "\x00")
+	if err != nil || !ok || !filepath.IsAbs(folder) {
+		return storage.FailurePlace{}, refuse(http.StatusBadRequest, "bad_request", "after: want the `next` of the page before")
+	}
+	return storage.FailurePlace{Folder: folder, Path: path}, nil
+}
+
+func newFailure(f storage.FailedFile) failure {
+	path, exact := storage.JSONPath(f.Path)
+	line := failure{
+		Path: path, PathB64: exact, State: string(f.State), Code: f.Code, Reason: f.Text,
+		Since: f.Since, Attempts: f.Attempts,
 	}
 	if !f.RetryAt.IsZero() {
 		line.RetryAt = &f.RetryAt
 	}
 	return line
+}
+
+// setPaused answers PUT /api/paused.
+func (s *Server) setPaused(w http.ResponseWriter, r *http.Request) error {
+	var wanted struct {
+		Paused *bool `json:"paused"`
+	}
+	if err := readJSON(w, r, &wanted); err != nil {
+		return err
+	}
+	if wanted.Paused == nil {
+		return refuse(http.StatusBadRequest, "bad_request", `want {"paused": true} or false`)
+	}
+	if err := s.Store.SetPaused(r.Context(), *wanted.Paused); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // queued says how many photos were put in the queue.

@@ -40,6 +40,7 @@ func newMetrics(s *Server) *metrics {
 			Buckets: []float64{.03, .1, .3, 1, 3, 10, 30, 100},
 		}),
 	}
+	m.registry.MustRegister(s.Metrics...)
 	m.registry.MustRegister(m.requests, m.decoded, m.captioned, libraryCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -84,9 +85,8 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// mostLag is how many changes that search does not show are counted: reading
-// them is what costs.
-const mostLag = 1000
+// mostLag is how many changes that search does not show are counted.
+const mostLag = 100_000
 
 // libraryCollector asks storage and search when it is asked.
 type libraryCollector struct{ server *Server }
@@ -97,14 +97,16 @@ var (
 	descFiles   = prometheus.NewDesc("shoebox_files", "Files by state.", []string{"state"}, nil)
 	descQueue   = prometheus.NewDesc("shoebox_queue_files", "Files that wait or are in hand.", nil, nil)
 	descRate    = prometheus.NewDesc("shoebox_files_per_second", "Files that all workers finished a second in the last minute.", nil, nil)
+	descPaused  = prometheus.NewDesc("shoebox_paused", "1 while workers are told to take nothing new.", nil, nil)
 	descIndexed = prometheus.NewDesc("shoebox_index_photos", "Photos that search knows.", nil, nil)
-	descLag     = prometheus.NewDesc("shoebox_index_lag_photos", "Changes that search does not show yet; 1000 stands for that many or more.", nil, nil)
+	descLag     = prometheus.NewDesc("shoebox_index_lag_photos", "Photos whose changes search does not show yet; 100000 stands for that many or more.", nil, nil)
+	descHeld    = prometheus.NewDesc("shoebox_index_held_back_photos", "Of these, those that wait for an open transaction of the database.", nil, nil)
 	descLagTime = prometheus.NewDesc("shoebox_index_lag_seconds", "How long search has not shown some change, as far as this process saw.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (libraryCollector) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descPhotos, descFiles, descQueue, descRate, descIndexed, descLag, descLagTime} {
+	for _, d := range []*prometheus.Desc{descUp, descPhotos, descFiles, descQueue, descRate, descIndexed, descLag, descHeld, descLagTime, descPaused} {
 		descriptions <- d
 	}
 }
@@ -131,9 +133,10 @@ func (c libraryCollector) Collect(metrics chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	if behind, err := c.server.Store.Changes(ctx, info.Cursor, mostLag); err == nil {
-		gauge(descLag, float64(len(behind.Items)))
-		gauge(descLagTime, c.server.lag.seconds(len(behind.Items) > 0 || behind.Restart))
+	if lag, err := c.server.Store.Lag(ctx, info.Cursor, mostLag); err == nil {
+		gauge(descLag, float64(lag.Photos))
+		gauge(descHeld, float64(lag.HeldBack))
+		gauge(descLagTime, c.server.lag.seconds(lag.Photos > 0 || lag.Restart))
 	}
 }
 
@@ -147,6 +150,11 @@ func showStatus(gauge func(*prometheus.Desc, float64, ...string), status storage
 		gauge(descFiles, float64(n), state)
 	}
 	gauge(descQueue, float64(t.Pending+t.Leased))
+	paused := 0.0
+	if !status.PausedSince.IsZero() {
+		paused = 1
+	}
+	gauge(descPaused, paused)
 	rate := 0.0
 	for _, w := range status.Workers {
 		rate += w.PerSecond

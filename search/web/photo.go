@@ -22,16 +22,13 @@ import (
 
 // photoAnswer is everything that is known of a photo.
 type photoAnswer struct {
-	Photo    string   `json:"photo"`
-	Path     string   `json:"path"`
-	PathB64  []byte   `json:"path_b64,omitempty"`
-	Paths    []string `json:"paths"`
-	PathsB64 [][]byte `json:"paths_b64,omitempty"`
-	Name     string   `json:"name"` // of the file that /original gives
-	Format   string   `json:"format,omitempty"`
-	Width    int      `json:"width"`
-	Height   int      `json:"height"`
-	Damaged  bool     `json:"damaged,omitempty"`
+	Photo string `json:"photo"`
+	storage.JSONPaths
+	Name    string `json:"name"` // of the file that /original gives
+	Format  string `json:"format,omitempty"`
+	Width   int    `json:"width"`
+	Height  int    `json:"height"`
+	Damaged bool   `json:"damaged,omitempty"`
 
 	Caption   string                 `json:"caption"`
 	Edited    bool                   `json:"edited"`
@@ -101,14 +98,13 @@ func (s *Server) describePhoto(ctx context.Context, id storage.PhotoID) (photoAn
 	}
 	hit, p := search.NewHit(change), change.Photo
 	answer := photoAnswer{
-		Photo: hit.Photo, Name: downloadName(change.Paths[0]), Format: p.Format, Width: p.Width, Height: p.Height,
+		Photo: hit.Photo, JSONPaths: storage.NewJSONPaths(change.Paths), Name: downloadName(change.Paths[0]), Format: p.Format, Width: p.Width, Height: p.Height,
 		Damaged: p.Damaged, Caption: p.Text, Edited: p.Edited, Unsure: p.Unsure, Score: hit.Score, Model: p.Model,
 		Others: p.Seen.Others, LooksLike: []likelyWord{}, TakenAt: hit.TakenAt, Make: p.Make, Camera: p.Camera,
-		Lens: p.Lens, ExposureTime: finite(p.ExposureTime), FNumber: finite(p.FNumber), ISO: p.ISO,
-		FocalLength: finite(p.FocalLength), Lat: hit.Lat, Lon: hit.Lon, Title: p.Title, Description: p.Description,
+		Lens: p.Lens, ExposureTime: storage.Finite(p.ExposureTime), FNumber: storage.Finite(p.FNumber), ISO: p.ISO,
+		FocalLength: storage.Finite(p.FocalLength), Lat: hit.Lat, Lon: hit.Lon, Title: p.Title, Description: p.Description,
 		Keywords: p.Keywords, People: p.People, Rating: p.Rating, Partial: partial,
 	}
-	answer.namePaths(change.Paths)
 	if answer.Others == nil {
 		answer.Others = []storage.OtherCaption{} // [] and never null
 	}
@@ -123,29 +119,6 @@ func (s *Server) describePhoto(ctx context.Context, id storage.PhotoID) (photoAn
 		answer.LooksLike = looksLike(&vocabulary, p.Seen.Words)
 	}
 	return answer, nil
-}
-
-// finite is f, or 0, unknown, where JSON cannot hold it.
-func finite(f float64) float64 {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
-	}
-	return f
-}
-
-func (a *photoAnswer) namePaths(paths []string) {
-	exact := true
-	for _, p := range paths {
-		exact = exact && utf8.ValidString(p)
-		a.Paths = append(a.Paths, strings.ToValidUTF8(p, "\uFFFD"))
-		a.PathsB64 = append(a.PathsB64, []byte(p))
-	}
-	a.Path = a.Paths[0]
-	if exact {
-		a.PathsB64 = nil
-	} else if !utf8.ValidString(paths[0]) {
-		a.PathB64 = a.PathsB64[0]
-	}
 }
 
 // downloadName is under which name a browser saves a file.
@@ -239,8 +212,7 @@ func looksLike(v *storage.Vocabulary, evidence []byte) []likelyWord {
 		if nats <= 0 || len(v.Words[word].Forms) == 0 {
 			continue
 		}
-		// The inverse of Vocabulary.LogOdds.
-		p := min(math.Exp(nats)*(v.Words[word].Prior+v.Smallest)-v.Smallest, 1)
+		p := v.Probability(word, e)
 		likelier = append(likelier, telling{newLikelyWord(v.Words[word].Forms[0], p), p * nats})
 	}
 	slices.SortStableFunc(likelier, func(a, b telling) int { return cmp.Compare(b.tells, a.tells) })

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shoebox/captioner/picture"
-	"shoebox/search/web/thumbs"
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
 // decodePatience is how long a request waits for a picture. A decoder that
@@ -28,15 +28,11 @@ const decodePatience = 30 * time.Second
 // mostVerified is how many files are remembered to hold what they should.
 const mostVerified = 4096
 
-// pictures reads and decodes photos, within a bound of memory: bytes of files
-// first, then bytes of decoders, so that none waits for another that waits for
-// it.
+// pictures reads and decodes photos, within a bound of memory.
 type pictures struct {
-	memory      int64
-	most        int64 // places
-	places      *semaphore.Weighted
-	fileBytes   *semaphore.Weighted
-	decodeBytes *semaphore.Weighted
+	memory *picture.Budget
+	most   int64 // places
+	places *semaphore.Weighted
 
 	mu       sync.Mutex
 	verified map[state]storage.PhotoID
@@ -49,16 +45,14 @@ type state struct {
 	modified int64
 }
 
-func newPictures(memory int64) *pictures {
+func newPictures(memory *picture.Budget) *pictures {
 	// Half of the processors are left for searches and the worker.
 	most := int64(max(1, runtime.GOMAXPROCS(0)/2))
 	return &pictures{
-		memory:      memory,
-		most:        most,
-		places:      semaphore.NewWeighted(most),
-		fileBytes:   semaphore.NewWeighted(memory / 4),
-		decodeBytes: semaphore.NewWeighted(memory - memory/4),
-		verified:    make(map[state]storage.PhotoID),
+		memory:   memory,
+		most:     most,
+		places:   semaphore.NewWeighted(most),
+		verified: make(map[state]storage.PhotoID),
 	}
 }
 
@@ -75,14 +69,15 @@ func (p *pictures) decode(ctx context.Context, data []byte, size picture.Size) (
 	if err != nil {
 		return picture.Picture{}, err
 	}
-	if most := p.memory - p.memory/4; need > most {
+	if most := p.memory.MostDecoding(); need > most {
 		return picture.Picture{}, &picture.Error{Code: "too-large", Text: fmt.Sprintf(
 			"decoding takes %d MB of memory and may take %d MB here: give shoebox a larger --memory", need>>20, most>>20)}
 	}
-	if err := p.decodeBytes.Acquire(ctx, need); err != nil {
+	release, err := p.memory.Decoding(ctx, need)
+	if err != nil {
 		return picture.Picture{}, err
 	}
-	defer p.decodeBytes.Release(need)
+	defer release()
 	return picture.Decode(data, size)
 }
 
@@ -142,14 +137,13 @@ func (p *pictures) read(ctx context.Context, photo storage.Change) (data []byte,
 		return nil, release, err
 	}
 	room := max(info.Size(), 1)
-	if most := min(p.memory/4, picture.MaxFileSize); room > most {
+	if most := p.memory.MostFile(); room > most {
 		return nil, release, &picture.Error{Code: "too-large", Text: fmt.Sprintf(
 			"a file of %d MB may have %d MB here: give shoebox a larger --memory", room>>20, most>>20)}
 	}
-	if err := p.fileBytes.Acquire(ctx, room); err != nil {
+	if release, err = p.memory.File(ctx, room); err != nil {
 		return nil, release, err
 	}
-	release = func() { p.fileBytes.Release(room) }
 	data = make([]byte, info.Size())
 	_, err = io.ReadFull(file, data)
 	return data, release, err

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -30,6 +29,7 @@ import (
 	"shoebox/storage"
 	"shoebox/storage/postgres"
 	"shoebox/storage/storagetest"
+	"shoebox/thumbs"
 )
 
 const leaseTime = time.Minute
@@ -82,11 +82,18 @@ func (s *store) Status(ctx context.Context) (storage.Status, error) {
 	return s.Store.Status(ctx)
 }
 
-func (s *store) Failures(ctx context.Context, folders []int64) iter.Seq2[storage.FailedFile, error] {
+func (s *store) FailuresAfter(ctx context.Context, after storage.FailurePlace, n int) ([]storage.FailedFile, error) {
 	if s.away.Load() {
-		return func(yield func(storage.FailedFile, error) bool) { yield(storage.FailedFile{}, errAway) }
+		return nil, errAway
 	}
-	return s.Store.Failures(ctx, folders)
+	return s.Store.FailuresAfter(ctx, after, n)
+}
+
+func (s *store) Shown(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+	if s.away.Load() {
+		return nil, errAway
+	}
+	return s.Store.Shown(ctx, ids)
 }
 
 type index struct {
@@ -109,24 +116,33 @@ const testModel = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc
 
 // fakeCaptioner says the same of every picture, and waits where a test wants.
 type fakeCaptioner struct {
-	hold chan struct{} // closed or nil: it does not wait
-	busy atomic.Int32
+	hold  chan struct{} // closed or nil: it does not wait
+	busy  atomic.Int32
+	blind bool // it does not tell where it looks
 }
 
-func (c *fakeCaptioner) Describe(pictures [][]byte) ([]captioner.Description, error) {
+func (c *fakeCaptioner) Explain([]byte) (captioner.Explanation, error) {
 	c.busy.Add(1)
 	defer c.busy.Add(-1)
 	if c.hold != nil {
 		<-c.hold
 	}
-	descriptions := make([]captioner.Description, len(pictures))
-	for i := range descriptions {
-		descriptions[i] = captioner.Description{
-			Caption: storage.Caption{Text: "A dog in the snow.", Score: -0.5, Model: testModel},
-			Seen:    storage.Seen{Others: []storage.OtherCaption{{Text: "A dog.", Likelihood: -3}}, Model: testModel},
-		}
+	said := captioner.Explanation{Description: captioner.Description{
+		Caption: storage.Caption{Text: "A dog in the snow.", Score: -0.5, Model: testModel},
+		Seen:    storage.Seen{Others: []storage.OtherCaption{{Text: "A dog.", Likelihood: -3}}, Model: testModel},
+	}}
+	if c.blind {
+		return said, captioner.ErrNoLooks
 	}
-	return descriptions, nil
+	said.Columns, said.Rows = 2, 2
+	said.Looks = []captioner.Look{ // the dog is at the top left, the snow at the bottom
+		{Word: "A", Start: 0, End: 1, Share: []float32{.25, .25, .25, .25}},
+		{Word: "dog", Start: 2, End: 5, Share: []float32{1, 0, 0, 0}},
+		{Word: "in", Start: 6, End: 8, Share: []float32{.25, .25, .25, .25}},
+		{Word: "the", Start: 9, End: 12, Share: []float32{.25, .25, .25, .25}},
+		{Word: "snow", Start: 13, End: 17, Share: []float32{0, 0, 1.0 / 3, 2.0 / 3}},
+	}
+	return said, nil
 }
 
 func (*fakeCaptioner) LooksLike(captioner.Description, int) []captioner.Likely {
@@ -177,8 +193,10 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 			return s.store.Recaption(ctx, "another", olderOnly)
 		},
 		Status: s.status,
-		Data:   data, Memory: 800 << 20,
+		Data:   data, Thumbs: thumbs.In(data), Memory: picture.NewBudget(800 << 20),
+		Working: func() bool { return false },
 	}
+	t.Cleanup(s.config.Thumbs.Close)
 	for _, adapt := range change {
 		adapt(&s.config)
 	}
@@ -195,13 +213,17 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 func (s *site) status(ctx context.Context) (any, error) {
 	status, err := s.store.Status(ctx)
 	t := status.Total
-	return map[string]any{
+	answer := map[string]any{
 		"folders": []any{}, "models": []any{}, "failures": []any{}, "workers": []any{}, "per_second": 0, "older": 0, "read_only": false,
 		"photos": status.Photos, "unsure": status.Unsure, "edited": status.Edited,
 		"files": map[string]int{"pending": t.Pending, "leased": t.Leased, "done": t.Done, "failed": t.Failed,
 			"unsupported": t.Unsupported, "missing": t.Missing, "retrying": t.Retrying},
 		"index": map[string]any{"photos": status.Photos, "behind": false},
-	}, err
+	}
+	if !status.PausedSince.IsZero() {
+		answer["paused_since"] = status.PausedSince
+	}
+	return answer, err
 }
 
 // start serves on a port of its own. An address that the configuration names is

@@ -14,21 +14,20 @@ package web
 
 import (
 	"context"
-	"iter"
 	"net"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"shoebox/captioner"
 	"shoebox/captioner/picture"
 	"shoebox/search"
-	"shoebox/search/web/thumbs"
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
 // Index is what is needed of the search index, whoever holds it.
@@ -47,24 +46,28 @@ type Store interface {
 	EditCaption(ctx context.Context, id storage.PhotoID, text string) error
 	UndoEdit(ctx context.Context, id storage.PhotoID) error
 	Vocabulary(ctx context.Context, model string) (storage.Vocabulary, error)
-	Changes(ctx context.Context, after storage.Cursor, limit int) (storage.Changes, error)
-	Failures(ctx context.Context, folderIDs []int64) iter.Seq2[storage.FailedFile, error]
+	Shown(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error)
+	Lag(ctx context.Context, after storage.Cursor, most int) (storage.Lag, error)
+	FailuresAfter(ctx context.Context, after storage.FailurePlace, n int) ([]storage.FailedFile, error)
 	RetryFailures(ctx context.Context, paths []string) (int, error)
+	SetPaused(ctx context.Context, paused bool) error
 	CountFiles(ctx context.Context, folderIDs []int64) (storage.Counts, error)
 	Status(ctx context.Context) (storage.Status, error)
 }
 
 // Captioner is what is needed of captioner.Captioner.
 type Captioner interface {
-	Describe(pictures [][]byte) ([]captioner.Description, error)
+	// Explain returns captioner.ErrNoLooks, and the rest, for a model that does
+	// not tell where it looked.
+	Explain(pixels []byte) (captioner.Explanation, error)
 	LooksLike(d captioner.Description, n int) []captioner.Likely
 	Size() picture.Size
 	Name() string
 	Hash() string
 }
 
-// Config is what a Server works with. All fields but Hosts and ReadOnly are
-// needed.
+// Config is what a Server works with. All fields but Metrics, Hosts and ReadOnly
+// are needed.
 type Config struct {
 	Index  Index
 	Store  Store
@@ -78,10 +81,18 @@ type Config struct {
 	// Status is what `shoebox status --json` prints. It has an answer also
 	// without a database.
 	Status func(ctx context.Context) (any, error)
-	// Data is the folder in which access.json and thumbs are kept.
+	// Data is the folder in which access.json is kept.
 	Data string
-	// Memory is how many bytes reading and decoding may take together.
-	Memory int64
+	// Thumbs keeps small pictures. Whoever opened it closes it.
+	Thumbs *thumbs.Cache
+	// Memory is what reading and decoding may take, perhaps together with others
+	// in this process.
+	Memory *picture.Budget
+	// Metrics are shown besides the server's own.
+	Metrics []prometheus.Collector
+	// Working reports whether a worker captions in this process, to which
+	// searches leave most of the processors.
+	Working func() bool
 	// Addr is where the server listens.
 	Addr net.Addr
 	// Hosts are names under which it is reached besides, as through a reverse
@@ -91,27 +102,26 @@ type Config struct {
 	ReadOnly bool
 }
 
-// thumbsRoom is how many bytes the small pictures may take on disk: those of
-// about 200,000 photos.
-const thumbsRoom = 4 << 30
-
 // Server answers requests. New makes one.
 type Server struct {
 	Config
 	access   *access
-	thumbs   *thumbs.Cache
 	pictures *pictures
 	pages    *pages
 	events   *events
 	metrics  *metrics
 	handler  http.Handler
 
-	searches *semaphore.Weighted // at once
-	uploads  *semaphore.Weighted // pictures to caption that are in memory
-	model    *semaphore.Weighted // held while the model is loaded or runs
+	searches  *semaphore.Weighted // at once
+	allowance *allowance          // of processors for them
+	uploads   *semaphore.Weighted // pictures to caption that are in memory
+	model     *semaphore.Weighted // held while the model is loaded or runs
 
 	vocabularies sync.Map // storage.Vocabulary by model hash: it never changes
 	lag          lag      // of the index
+
+	stopPruning context.CancelFunc
+	pruning     sync.WaitGroup
 }
 
 // mostUploads is how many pictures to caption may be in memory at once.
@@ -133,13 +143,15 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, access: access, pages: pages,
-		thumbs:   thumbs.Open(filepath.Join(c.Data, "thumbs"), thumbsRoom),
 		pictures: newPictures(c.Memory),
 		events:   newEvents(c.Status),
-		searches: semaphore.NewWeighted(mostSearches()),
-		uploads:  semaphore.NewWeighted(mostUploads),
-		model:    semaphore.NewWeighted(1),
+		searches: semaphore.NewWeighted(mostSearches()), allowance: newAllowance(runtime.GOMAXPROCS(0)),
+		uploads: semaphore.NewWeighted(mostUploads),
+		model:   semaphore.NewWeighted(1),
 	}
+	background, stop := context.WithCancel(context.Background())
+	s.stopPruning = stop
+	s.pruning.Go(func() { s.prune(background) })
 	s.metrics = newMetrics(s)
 	s.handler = s.metrics.count(protect(s.access.check(orProblem(newMux(s.routes())))))
 	return s, nil
@@ -148,9 +160,10 @@ func New(c Config) (*Server, error) {
 // Close waits for what runs in the background, also for clients that have gone.
 // From then on nobody uses the model.
 func (s *Server) Close() {
+	s.stopPruning()
+	s.pruning.Wait()
 	_ = s.model.Acquire(context.Background(), 1) // for good
 	s.pictures.finish()
-	s.thumbs.Close()
 }
 
 // NewToken is the token that was made because there was none yet; empty: none
@@ -200,6 +213,7 @@ func (s *Server) routes() []route {
 
 		{"GET /api/status", s.status},
 		{"GET /api/events", s.stream},
+		{"PUT /api/paused", s.unlessReadOnly(s.setPaused)},
 		{"GET /api/failures", s.failures},
 		{"POST /api/failures/retry", s.unlessReadOnly(s.retryFailures)},
 		{"POST /api/recaption", s.unlessReadOnly(s.recaption)},

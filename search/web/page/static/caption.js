@@ -2,6 +2,7 @@
 // are sent one after the other, shown from this tab's memory, and not kept.
 import * as api from './api.js';
 import { byID, element } from './dom.js';
+import { words } from './looks.js';
 import { count, percent } from './text.js';
 import { address } from './query.js';
 
@@ -12,7 +13,7 @@ let busy = false;
 
 function add(files) {
   for (const file of files) {
-    const item = element('li', { class: 'picture' }, thumbnail(file),
+    const item = element('li', { class: 'picture' }, element('div', { class: 'frame' }, thumbnail(file)),
       element('div', { class: 'said' }, element('p', { class: 'name' }, file.name || 'pasted picture'), element('p', { class: 'note' }, 'Waiting…')));
     list.prepend(item);
     waiting.push({ file, item });
@@ -53,7 +54,7 @@ async function caption({ file, item }) {
   try {
     const answer = await patiently(() => api.upload('/api/caption', file));
     item.querySelector('img')?.setAttribute('alt', answer.caption);
-    said.replaceChildren(name, ...described(answer, (performance.now() - began) / 1000));
+    said.replaceChildren(name, ...described(answer, item.querySelector('.frame'), (performance.now() - began) / 1000));
     return true;
   } catch (error) {
     said.replaceChildren(name, element('p', { class: 'bad' }, `No caption: ${error.message}`));
@@ -74,8 +75,9 @@ async function patiently(ask) {
 }
 
 // described is what the model says, with the other captions that it thought
-// of: each as likely as its bar is long, beside the likeliest.
-function described(answer, seconds) {
+// of: each as likely as its bar is long, beside the likeliest. Each word of the
+// caption shows in frame where the model looked.
+function described(answer, frame, seconds) {
   const likeliest = Math.max(...answer.others.map((other) => other.likelihood), -Infinity);
   const others = answer.others.map(({ text, likelihood }) => {
     const row = element('li', {}, element('span', {}, text),
@@ -86,7 +88,8 @@ function described(answer, seconds) {
   const looks = answer.looks_like.map(({ word, probability }) => element('li', {},
     element('a', { href: address({ q: word }) }, `${word} `, element('span', { class: 'share' }, percent(probability)))));
   return [
-    element('p', { class: answer.unsure ? 'caption unsure' : 'caption' }, answer.caption),
+    element('p', { class: answer.unsure ? 'caption unsure' : 'caption' }, answer.looks ? words(answer, frame) : answer.caption),
+    answer.looks && element('p', { class: 'note' }, 'Point at a word to see where the model looked.'),
     element('p', { class: 'note' }, [
       answer.unsure && 'the model is unsure', answer.damaged && 'the picture is damaged',
       `score ${answer.score.toFixed(2)}`, `${answer.width} × ${answer.height}`, `${seconds.toFixed(1)} s`, `model ${answer.model_name}`,

@@ -22,7 +22,7 @@ function showStatus(status) {
   }
 }
 
-function showWork({ files, workers, per_second: rate, seconds_left: left, index, photos, database_problem: away }) {
+function showWork({ files, workers, per_second: rate, seconds_left: left, index, photos, paused_since: paused, database_problem: away }) {
   const waiting = files.pending + files.leased;
   const done = files.done + files.failed + files.unsupported;
   const progress = byID('progress');
@@ -31,6 +31,7 @@ function showWork({ files, workers, per_second: rate, seconds_left: left, index,
   progress.value = done;
   byID('now').replaceChildren(...(() => {
     if (away) return [`Search knows ${count(index.photos, 'photo')}.`];
+    if (paused) return [`Paused ${ago(paused)}: ${waiting > 0 ? `${count(waiting, 'file waits', 'files wait')} until you resume` : 'nothing waits, and nothing new is taken up'}.`];
     if (waiting > 0 && workers.length > 0) {
       return [`${number(waiting)} of ${number(waiting + done)} files to go`, rate > 0 && `, ${rate.toFixed(1)} photos a second`, left && `, about ${duration(left)} left`].filter(Boolean);
     }
@@ -38,6 +39,10 @@ function showWork({ files, workers, per_second: rate, seconds_left: left, index,
     if (done === 0) return ['Nothing is indexed yet. Start with ', element('code', {}, 'shoebox index ~/Pictures'), '.'];
     return ['Up to date: nothing waits.'];
   })());
+  const pause = byID('pause');
+  pause.hidden = readOnly || Boolean(away) || (waiting + done === 0 && !paused);
+  pause.textContent = paused ? 'Resume' : 'Pause';
+  pause.disabled = false;
   const notes = workers.map((worker) => `Worker ${worker.pid} on ${worker.machine}: ${count(worker.leases, 'file')} in hand, ${worker.per_second.toFixed(1)} a second.`);
   if (index.problem) notes.push(`Search: ${index.problem}.`);
   else if (index.behind) notes.push(`Search is behind: it knows ${number(index.photos)} of ${number(photos)} photos.`);
@@ -98,7 +103,16 @@ async function showFailures(after = '') {
     const items = failures.map(failure);
     if (after) byID('failures').append(...items);
     else byID('failures').replaceChildren(...items);
-    byID('retry-all').hidden = readOnly || byID('failures').childElementCount === 0;
+    // What the server says next shows whether it is so.
+byID('pause').addEventListener('click', () => {
+  const paused = byID('pause').textContent === 'Pause';
+  byID('pause').disabled = true;
+  say('pause-result', async () => {
+    await api.send('PUT', '/api/paused', { paused });
+    return paused ? 'Workers finish what they have in hand and take nothing new, on other machines too.' : '';
+  }).finally(() => { byID('pause').disabled = false; });
+});
+byID('retry-all').hidden = readOnly || byID('failures').childElementCount === 0;
     byID('more-failures').hidden = !next;
     byID('more-failures').onclick = () => showFailures(next);
     if (!after && failures.length === 0) byID('failures').append(element('li', { class: 'note' }, 'None.'));

@@ -26,9 +26,12 @@ export function showNotices(status, answer) {
   if (notices.textContent !== lines.map((one) => one.textContent).join('')) notices.replaceChildren(...lines);
 }
 
-function ofWork({ files, workers, per_second: rate, seconds_left: left }) {
+function ofWork({ files, workers, per_second: rate, seconds_left: left, paused_since: paused }) {
   const waiting = files.pending + files.leased;
   if (waiting === 0) return [];
+  if (paused) {
+    return [line(`${count(waiting, 'photo waits', 'photos wait')} for a caption: the work is paused. `, element('a', { href: '/library' }, 'Resume it'))];
+  }
   if (workers.length === 0) {
     return [line(`${count(waiting, 'photo waits', 'photos wait')} for a caption and nothing works on them. Start `, code('shoebox watch'), ' or run ', code('shoebox index'), ' again.')];
   }

@@ -11,21 +11,28 @@ export const percent = (p) => `${Math.round(p * 100)} %`;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-// marked is a caption with the words that were asked for in <mark>. Marks are
-// in bytes of UTF-8.
+// marked is a caption with the words that were asked for in <mark>.
 export function marked(caption, marks = []) {
-  if (marks.length === 0) return [caption];
-  const bytes = encoder.encode(caption);
+  return parted(caption, marks, (text) => {
+    const mark = document.createElement('mark');
+    mark.textContent = text;
+    return mark;
+  });
+}
+
+// parted is a text in which spans, in bytes of UTF-8, are replaced by what make
+// makes of them and of their number.
+export function parted(text, spans, make) {
+  if (spans.length === 0) return [text];
+  const bytes = encoder.encode(text);
   const part = (start, end) => decoder.decode(bytes.subarray(start, end));
   const parts = [];
   let at = 0;
-  for (const { start, end } of marks) {
-    const mark = document.createElement('mark');
-    mark.textContent = part(start, end);
-    parts.push(part(at, start), mark);
+  spans.forEach(({ start, end }, i) => {
+    parts.push(part(at, start), make(part(start, end), i));
     at = end;
-  }
-  return [...parts, part(at)].filter((text) => text !== '');
+  });
+  return [...parts, part(at)].filter((one) => one !== '');
 }
 
 // The camera's clock is shown as it stood, wherever the reader is: it is

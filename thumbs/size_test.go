@@ -1,4 +1,4 @@
-package web
+package thumbs
 
 import (
 	"testing"
@@ -19,7 +19,7 @@ func TestThumbnailsAreSmallButNotNarrow(t *testing.T) {
 		{"a line", picture.Size{Width: 10000, Height: 1}, picture.Size{Width: 960, Height: 1}},
 	}
 	for _, c := range cases {
-		if got := thumbSize(c.whole); got != c.want {
+		if got := SizeOf(c.whole); got != c.want {
 			t.Errorf("%s of %s becomes %s, want %s", c.name, c.whole, got, c.want)
 		}
 	}

@@ -10,25 +10,33 @@ package thumbs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"shoebox/captioner/picture"
+	"shoebox/captioner/picture/turbojpeg"
 	"shoebox/storage"
 )
 
 // quality is JPEG's, of 100: above it files grow faster than they get better.
 const quality = 82
+
+// room is how many bytes the small pictures of a data folder may take on disk:
+// those of about 200,000 photos.
+const room = 4 << 30
 
 // sweepTo is the part of the bound that is left after a sweep, so that sweeps
 // are rare.
@@ -45,19 +53,19 @@ type Cache struct {
 	limit int64 // bytes
 
 	mu       sync.Mutex
+	counted  bool  // what was there before
 	used     int64 // bytes, as far as this process knows
 	sweeping sync.WaitGroup
 	busy     bool // a sweep runs
 	again    bool // and another one has to follow it
 }
 
-// Open uses a folder, which is made when the first picture comes, for at most
-// limit bytes. What is in it is counted in the background.
-func Open(dir string, limit int64) *Cache {
-	c := &Cache{dir: dir, limit: limit}
-	c.startSweep()
-	return c
-}
+// In is the cache of a data folder.
+func In(data string) *Cache { return Open(filepath.Join(data, "thumbs"), room) }
+
+// Open uses a folder for at most limit bytes. It is made, or what is in it is
+// counted in the background, when the first picture comes.
+func Open(dir string, limit int64) *Cache { return &Cache{dir: dir, limit: limit} }
 
 // Close waits for what runs in the background.
 func (c *Cache) Close() { c.sweeping.Wait() }
@@ -86,10 +94,12 @@ func (c *Cache) Get(id storage.PhotoID, longest int) ([]byte, bool) {
 // Keep writes a picture. An error means that it has to be made again next time.
 func (c *Cache) Keep(id storage.PhotoID, longest int, data []byte) error {
 	name := c.name(id, longest)
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
 	file, err := os.CreateTemp(filepath.Dir(name), temporary)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(name), 0o700); err == nil {
+			file, err = os.CreateTemp(filepath.Dir(name), temporary)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -103,12 +113,22 @@ func (c *Cache) Keep(id storage.PhotoID, longest int, data []byte) error {
 	}
 	c.mu.Lock()
 	c.used += int64(len(data))
-	full := c.used > c.limit
+	look := !c.counted || c.used > c.limit
+	c.counted = true
 	c.mu.Unlock()
-	if full {
+	if look {
 		c.startSweep()
 	}
 	return nil
+}
+
+// KeepThumb makes a photo's thumbnail of a rendition of SizeOf.
+func (c *Cache) KeepThumb(id storage.PhotoID, small picture.Rendition) error {
+	data, err := Encode(small.Pixels, small.Size)
+	if err != nil {
+		return err
+	}
+	return c.Keep(id, Side, data)
 }
 
 // temporary files are written and then renamed.
@@ -185,6 +205,56 @@ func (c *Cache) sweep() (used int64, err error) {
 	return used, nil
 }
 
+// Prune removes the pictures of photos that are not shown any more, unless
+// somebody looked at them, or they were made, less than age ago: a photo that is
+// being captioned is not shown yet. shown returns those of some photos that are.
+func (c *Cache) Prune(ctx context.Context, age time.Duration, shown func(context.Context, []storage.PhotoID) (map[storage.PhotoID]bool, error)) error {
+	parts, err := os.ReadDir(c.dir)
+	for _, part := range parts {
+		if err = c.prunePart(ctx, part.Name(), age, shown); err != nil {
+			break
+		}
+	}
+	return ignoreMissing(err)
+}
+
+func (c *Cache) prunePart(ctx context.Context, part string, age time.Duration, shown func(context.Context, []storage.PhotoID) (map[storage.PhotoID]bool, error)) error {
+	old := make(map[storage.PhotoID][]string)
+	err := filepath.WalkDir(filepath.Join(c.dir, part), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return ignoreMissing(err)
+		}
+		hex, _, _ := strings.Cut(entry.Name(), "-")
+		id, err := storage.ParsePhotoID(hex)
+		if err != nil {
+			return nil // not finished, or not ours
+		}
+		info, err := entry.Info()
+		if err == nil && time.Since(info.ModTime()) >= age {
+			old[id] = append(old[id], path)
+		}
+		return ignoreMissing(err)
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	kept, err := shown(ctx, slices.Collect(maps.Keys(old)))
+	if err != nil {
+		return err
+	}
+	for id, paths := range old {
+		if kept[id] {
+			continue
+		}
+		for _, path := range paths {
+			if err := ignoreMissing(os.Remove(path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -192,10 +262,14 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// Encode makes a JPEG of pixels as picture.Decode gives them.
+// Encode makes a JPEG of pixels as picture.Decode gives them, with libturbojpeg
+// where the system has it.
 func Encode(pixels []byte, size picture.Size) ([]byte, error) {
 	if len(pixels) != 3*size.Width*size.Height {
 		return nil, fmt.Errorf("%d bytes of pixels for a picture of %s", len(pixels), size)
+	}
+	if library, err := turbojpeg.System(); err == nil {
+		return library.Encode(pixels, size.Width, size.Height, quality)
 	}
 	img := image.NewRGBA(image.Rect(0, 0, size.Width, size.Height))
 	for from, to := 0, 0; from < len(pixels); from, to = from+3, to+4 {

@@ -2,11 +2,13 @@ package thumbs
 
 import (
 	"bytes"
+	"context"
 	"image"
 	_ "image/jpeg"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +84,7 @@ func TestTheBoundHoldsForWhatWasThereBefore(t *testing.T) {
 	}
 	c.Close()
 	again := Open(c.dir, 1000)
+	keep(t, again, 20, 400, 0)
 	again.Close()
 	if used := bytesIn(t, c.dir); used > 1000 || used == 0 {
 		t.Errorf("%d bytes are kept", used)
@@ -106,9 +109,44 @@ func TestHalfAPictureIsNone(t *testing.T) {
 	if err := os.Chtimes(old, before, before); err != nil {
 		t.Fatal(err)
 	}
-	Open(c.dir, 10_000).Close()
+	again := Open(c.dir, 10_000)
+	keep(t, again, 2, 400, 0)
+	again.Close()
 	if _, err := os.Stat(old); err == nil {
 		t.Error("what a killed process left is still there")
+	}
+}
+
+func TestPicturesOfPhotosThatAreNotShownLeave(t *testing.T) {
+	c := open(t, 10_000)
+	keep(t, c, 1, 400, 2*time.Hour)
+	keep(t, c, 2, 400, 2*time.Hour)
+	keep(t, c, 3, 400, 0)
+	if err := c.Keep(idOf(2), 2048, jpegOf(400)); err != nil {
+		t.Fatal(err)
+	}
+	var asked []storage.PhotoID
+	shown := func(_ context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+		asked = append(asked, ids...)
+		return map[storage.PhotoID]bool{idOf(1): true}, nil
+	}
+	for _, step := range []struct {
+		age  time.Duration
+		left []byte
+		ask  int
+	}{{time.Hour, []byte{1, 3}, 2}, {0, []byte{1}, 3}} {
+		asked = nil
+		if err := c.Prune(t.Context(), step.age, shown); err != nil || len(asked) != step.ask {
+			t.Errorf("asked for %d photos: %v", len(asked), err)
+		}
+		for n := byte(1); n <= 3; n++ {
+			if _, kept := c.Get(idOf(n), 400); kept != slices.Contains(step.left, n) {
+				t.Errorf("older than %s: picture %d is kept: %v", step.age, n, kept)
+			}
+		}
+	}
+	if err := Open(filepath.Join(t.TempDir(), "none"), 1).Prune(t.Context(), 0, shown); err != nil {
+		t.Errorf("where nothing was ever kept: %v", err)
 	}
 }
 

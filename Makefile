@@ -15,7 +15,7 @@ LINT_VERSION := v2.6.2
 LINT    := $(BUILD)/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build index test test-go test-train crashtest bench-search lint clean
+.PHONY: help build index test test-go test-train crashtest fuzz bench bench-search lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,27 @@ test-train: $(VENV)/done
 	@mkdir -p $(BUILD)
 	@$(PYTHON) -m pytest -v train 2>&1 | tee $(BUILD)/train-test.log; exit $${PIPESTATUS[0]}
 
+# Each fuzz target for FUZZTIME. Without a limit Go spends a minute on making each
+# find smaller.
+fuzz: FUZZTIME ?= 30s
+fuzz: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
+fuzz: build ## look for inputs that break what reads foreign bytes, FUZZTIME each (30s)
+	@bin/shoebox setup
+	@grep -rHoE --exclude-dir=.build --include='*_test.go' '^func Fuzz\w+' . | sort | while IFS=: read -r file function; do \
+		echo "$${file%/*} $${function#func }"; \
+		go test "$${file%/*}" -run '^$$' -fuzz "^$${function#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
+	done
+
+# About 1 GB of disk below TMPDIR. libturbojpeg and libvips (apt install
+# libturbojpeg0 libvips-tools) are compared with where they are there.
+bench: SIZES ?= 1000,10000
+bench: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
+bench: build $(VENV)/bench ## measure everything but search beside its rivals; SIZES of libraries (1000,10000)
+	@bin/shoebox setup
+	@rm -f $(BUILD)/bench.txt
+	@go run ./cmd/bench -python $(PYTHON) -photos $(SIZES) -raw $(BUILD)/bench.txt
+	@go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da $(BUILD)/bench.txt
+
 # Needs ../shared; about 8 GB of disk below TMPDIR for a million photos.
 bench-search: N ?= 1000000
 bench-search: export SHOEBOX_RUNTIME_DIR := $(RUNTIME)
@@ -71,8 +92,8 @@ lint: $(VENV)/done $(LINT)
 	@unformatted=$$(gofmt -l captioner cmd crashtest flickr30k indexer migrations search storage); \
 		test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(LINT) run ./...
-	$(VENV)/bin/ruff check train .ci testdata captioner
-	$(VENV)/bin/ruff format --check --config train/pyproject.toml train .ci testdata captioner
+	$(VENV)/bin/ruff check train .ci testdata captioner cmd
+	$(VENV)/bin/ruff format --check --config train/pyproject.toml train .ci testdata captioner cmd
 
 clean: ## forget everything that was built or fetched for building
 	rm -rf bin $(BUILD)
@@ -81,6 +102,10 @@ clean: ## forget everything that was built or fetched for building
 $(VENV)/done: train/requirements.txt
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r train/requirements.txt
+	@touch $@
+
+$(VENV)/bench: cmd/bench/requirements.txt $(VENV)/done
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(LINT):

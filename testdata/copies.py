@@ -20,14 +20,16 @@ def quantisers(photo: bytes) -> list[int]:
 
 
 def altered(photo: bytes, number: int) -> bytes:
-    """A JPEG with other quantisers for its lowest frequencies: one of 1,024, by number.
+    """A JPEG with other quantisers for its lowest frequencies: one of 262,144, by number.
 
-    These are the ones that a picture shrunk to 224 pixels still shows: the mean
-    of brightness and colour, and the three slowest waves of brightness.
+    The first 1,024 differ in what a picture shrunk to 224 pixels always shows: the mean
+    of brightness and colour, and the three slowest waves of brightness. The others
+    do in faster waves, too, which are lost of pictures of more than some megapixels.
     """
     data = bytearray(photo)
     brightness, colour = quantisers(photo)[:2]
-    for place in (brightness, colour, brightness + 1, brightness + 2, brightness + 4):
+    slow = (brightness, colour, brightness + 1, brightness + 2, brightness + 4)
+    for place in (*slow, brightness + 3, brightness + 5, colour + 1, colour + 2):
         data[place] = min(data[place] + (number & 3), 255)
         number >>= 2
     return bytes(data)

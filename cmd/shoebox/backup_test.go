@@ -38,6 +38,7 @@ func (l *testLibrary) editPhoto(photo, caption string) {
 }
 
 func TestABackupBringsEverythingBackOnAnotherMachine(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	const photos = 8

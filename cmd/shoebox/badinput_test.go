@@ -160,6 +160,7 @@ func copyFile(t *testing.T, from, to string) {
 }
 
 func TestAFolderWithoutPermissionStaysAsItWas(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	l.unprivileged()
 	root := filepath.Join(filepath.Dir(l.data), "photos")

@@ -39,8 +39,10 @@ func views(photos string) []view {
 			tab.Type("e")
 		}},
 		{name: "library", address: "/library", ready: `document.querySelector('#failures button') && document.querySelector('#models td')`},
-		{name: "caption", address: "/caption", ready: `document.querySelector('#captioned .caption')`, prepare: func(tab *browsertest.Tab) {
-			tab.Choose("#files", filepath.Join(photos, "rocket.jpg"))
+		{name: "caption", address: "/caption", ready: `!document.querySelector('.frame canvas').hidden`, prepare: func(tab *browsertest.Tab) {
+			tab.Choose("#files", filepath.Join(photos, "astronaut.jpg"))
+			tab.Wait("where the model looked should be told", `document.querySelectorAll('.word').length > 3`)
+			tab.Do(`document.querySelectorAll('.word')[1].focus()`)
 		}},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"shoebox/captioner"
 	"shoebox/captioner/picture"
+	"shoebox/storage"
 )
 
 func newCaption(s *settings) *cobra.Command {
@@ -116,7 +117,7 @@ func (j *captionJob) batch(files []string) error {
 			fmt.Fprintf(j.err, "shoebox: %s: %v\n", printable(file), err)
 			continue
 		}
-		path, exact := jsonPath(file)
+		path, exact := storage.JSONPath(file)
 		lines = append(lines, captionLine{Path: path, PathB64: exact, Damaged: pic.Damaged, Width: pic.Width, Height: pic.Height})
 		pixels = append(pixels, pic.Pixels)
 	}

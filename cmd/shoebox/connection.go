@@ -3,20 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"shoebox/search"
 	"shoebox/storage"
 )
 
-// connectEvery is the pause between two attempts to reach the database, and
-// between two looks for what search does not show yet.
+// connectEvery is the pause between two attempts to reach the database.
 const connectEvery = 2 * time.Second
 
 // connection is a library for a process that goes on without one: until it is
@@ -139,14 +135,21 @@ func (c *connection) Changes(ctx context.Context, after storage.Cursor, limit in
 	return onLibrary(c, func(l *library) (storage.Changes, error) { return l.Changes(ctx, after, limit) })
 }
 
-func (c *connection) Failures(ctx context.Context, folderIDs []int64) iter.Seq2[storage.FailedFile, error] {
-	failures, err := onLibrary(c, func(l *library) (iter.Seq2[storage.FailedFile, error], error) {
-		return l.Failures(ctx, folderIDs), nil
-	})
-	if err != nil {
-		return func(yield func(storage.FailedFile, error) bool) { yield(storage.FailedFile{}, err) }
-	}
-	return failures
+func (c *connection) Shown(ctx context.Context, ids []storage.PhotoID) (map[storage.PhotoID]bool, error) {
+	return onLibrary(c, func(l *library) (map[storage.PhotoID]bool, error) { return l.Shown(ctx, ids) })
+}
+
+func (c *connection) Lag(ctx context.Context, after storage.Cursor, most int) (storage.Lag, error) {
+	return onLibrary(c, func(l *library) (storage.Lag, error) { return l.Lag(ctx, after, most) })
+}
+
+func (c *connection) SetPaused(ctx context.Context, paused bool) error {
+	_, err := onLibrary(c, func(l *library) (none struct{}, err error) { return none, l.SetPaused(ctx, paused) })
+	return err
+}
+
+func (c *connection) FailuresAfter(ctx context.Context, after storage.FailurePlace, n int) ([]storage.FailedFile, error) {
+	return onLibrary(c, func(l *library) ([]storage.FailedFile, error) { return l.FailuresAfter(ctx, after, n) })
 }
 
 func (c *connection) RetryFailures(ctx context.Context, paths []string) (int, error) {
@@ -159,66 +162,4 @@ func (c *connection) CountFiles(ctx context.Context, folderIDs []int64) (storage
 
 func (c *connection) Status(ctx context.Context) (storage.Status, error) {
 	return onLibrary(c, func(l *library) (storage.Status, error) { return l.Status(ctx) })
-}
-
-// heldIndex is the search index of a process that runs for long: it takes hold
-// of it as soon as no other process has it.
-type heldIndex struct {
-	settings *settings
-	feed     search.Feed
-
-	mu        sync.Mutex
-	projector *projector
-}
-
-func holdIndex(s *settings, feed search.Feed) (*heldIndex, error) {
-	projector, err := newProjector(s, feed)
-	if err != nil {
-		return nil, fmt.Errorf("the search index: %w", err)
-	}
-	return &heldIndex{settings: s, feed: feed, projector: projector}, nil
-}
-
-func (h *heldIndex) current() *projector {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.projector
-}
-
-// takeOver takes hold of an index that nobody holds any more.
-func (h *heldIndex) takeOver() error {
-	if h.current().index != nil {
-		return nil
-	}
-	projector, err := newProjector(h.settings, h.feed)
-	if err != nil {
-		return err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.projector = projector
-	return nil
-}
-
-// follow takes over what is new in the database until ctx ends, whoever changed
-// it.
-func (h *heldIndex) follow(ctx context.Context) {
-	quiet := ""
-	for ctx.Err() == nil {
-		err := h.takeOver()
-		if err == nil {
-			err = h.current().Finish(ctx)
-		}
-		switch {
-		case err == nil:
-			quiet = ""
-		case ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) && err.Error() != quiet:
-			quiet = err.Error()
-			slog.Warn("search could not be brought up to date", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(connectEvery):
-		}
-	}
 }

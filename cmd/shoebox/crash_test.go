@@ -28,6 +28,7 @@ func writeLibrary(t *testing.T, root string, n int) {
 }
 
 func TestKilledAtAnyMomentEveryPhotoEndsCaptionedOnce(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	const photos = 150
@@ -97,6 +98,7 @@ func TestTwoIndexRunsAtOnceBothFinish(t *testing.T) {
 }
 
 func TestInterruptedOnceItFinishesWhatIsInHand(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	const photos = 300

@@ -16,6 +16,7 @@ import (
 )
 
 func newDoctor(s *settings) *cobra.Command {
+	var model modelFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -23,7 +24,7 @@ func newDoctor(s *settings) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			bad := 0
-			for _, check := range checks(cmd.Context(), s) {
+			for _, check := range checks(cmd.Context(), s, model) {
 				if !check.OK {
 					bad++
 				}
@@ -38,11 +39,12 @@ func newDoctor(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	model.registerModel(cmd)
 	return cmd
 }
 
 // checks looks at everything; what needs a part that is missing is left out.
-func checks(ctx context.Context, s *settings) []runtime.Check {
+func checks(ctx context.Context, s *settings, m modelFlags) []runtime.Check {
 	all := []runtime.Check{
 		runtime.CheckPlatform(), runtime.CheckData(s.data), runtime.CheckDisk(s.data), runtime.CheckONNXRuntime(s.data),
 	}
@@ -52,7 +54,7 @@ func checks(ctx context.Context, s *settings) []runtime.Check {
 	all = append(all, runtime.CheckPip(ctx, s.data), checkJPEG())
 	found, _ := runtime.Find(s.data)
 	if found.ONNXRuntime != "" {
-		all = append(all, checkModel(found.ONNXRuntime))
+		all = append(all, checkModel(m, found))
 	}
 	if found.PostgresBin != "" || s.databaseURL != "" {
 		all = append(all, checkDatabase(ctx, s))
@@ -71,15 +73,27 @@ func checkJPEG() runtime.Check {
 	return check
 }
 
-func checkModel(library string) runtime.Check {
+// checkModel runs the model as the other commands do with the same flags and
+// settings.
+func checkModel(m modelFlags, found runtime.Runtime) runtime.Check {
 	check := runtime.Check{Name: "model"}
-	c, err := captioner.Open(captioner.Config{Library: library, Threads: stdruntime.NumCPU()})
-	if err != nil {
+	config := m.config(found)
+	config.Threads = stdruntime.NumCPU()
+	c, err := captioner.Open(config)
+	var noCUDA *captioner.NoCUDAError
+	switch {
+	case errors.As(err, &noCUDA):
+		check.Detail, check.Advice = err.Error(), noCUDA.Advice()
+		return check
+	case err != nil:
 		check.Detail, check.Advice = err.Error(), "build shoebox again, or name another library with SHOEBOX_ONNXRUNTIME"
 		return check
 	}
 	defer c.Close()
-	check.OK, check.Detail = true, fmt.Sprintf("%s (%.12s)", c.Name(), c.Hash())
+	check.OK, check.Detail = true, fmt.Sprintf("%s (%.12s) runs in %s on %s with %s", c.Name(), c.Hash(), c.Precision(), c.Device(), config.Library)
+	if why := c.WhyNotCUDA(); why != nil {
+		check.Detail += "; no GPU: " + whyNoGPU(why)
+	}
 	return check
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 
@@ -81,7 +80,7 @@ func exportJSON(out io.Writer, c storage.Change) error {
 	}
 	more, err := json.Marshal(exportMore{
 		p.Model, p.Format, p.Damaged, p.Make, p.Lens,
-		finite(p.ExposureTime), finite(p.FNumber), p.ISO, finite(p.FocalLength),
+		storage.Finite(p.ExposureTime), storage.Finite(p.FNumber), p.ISO, storage.Finite(p.FocalLength),
 	})
 	if err != nil {
 		return err
@@ -90,14 +89,6 @@ func exportJSON(out io.Writer, c storage.Change) error {
 	line := bytes.Join([][]byte{bytes.TrimSuffix(hit, []byte("}")), bytes.TrimPrefix(more, []byte("{"))}, []byte(","))
 	_, err = out.Write(append(line, '\n'))
 	return err
-}
-
-// finite drops what JSON cannot hold and a crafted file may claim.
-func finite(f float64) float64 {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
-	}
-	return f
 }
 
 var csvColumns = []string{

@@ -74,7 +74,7 @@ type failureLine struct {
 
 func printFailure(cmd *cobra.Command, f storage.FailedFile, asJSON bool) error {
 	if asJSON {
-		path, exact := jsonPath(f.Path)
+		path, exact := storage.JSONPath(f.Path)
 		line := failureLine{
 			Path: path, PathB64: exact, State: string(f.State), Code: f.Code, Reason: f.Text, Since: f.Since, Attempts: f.Attempts,
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
 func newFolders(s *settings) *cobra.Command {
@@ -61,7 +62,7 @@ func newForget(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return projectNow(cmd.Context(), s, library)
+			return errors.Join(projectNow(cmd.Context(), s, library), thumbs.In(s.data).Prune(cmd.Context(), 0, library.Shown))
 		},
 	}
 }

@@ -52,8 +52,11 @@ func printHit(out io.Writer, hit search.Hit, bold bool) error {
 	if hit.Possible {
 		details += "  (less likely)"
 	}
-	if n := len(hit.Paths) - 1; n > 0 {
-		details += fmt.Sprintf("  (%d more with this content)", n)
+	switch n := len(hit.Paths) - 1; {
+	case n == 1:
+		details += "  (1 more file)"
+	case n > 1:
+		details += fmt.Sprintf("  (%d more files)", n)
 	}
 	_, err := fmt.Fprintf(out, "%s\n    %s\n", printable(hit.Paths[0]), details)
 	return err

@@ -16,6 +16,7 @@ import (
 	"shoebox/indexer"
 	"shoebox/indexer/scan"
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
 // confirmEmpty is an action, like --retry, and no setting.
@@ -25,17 +26,22 @@ const (
 )
 
 func newIndex(s *settings) *cobra.Command {
-	var model modelFlags
+	var model workFlags
 	var look scan.Options
 	var until string
+	var profile bool
 	cmd := &cobra.Command{
 		Use:   "index DIR...",
 		Short: "Caption what is new or changed in folders and bring search up to date",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `index remembers the folders, looks through them, captions what is new or changed
+and brings search up to date. It ends when nothing of these folders is waiting
+or in another worker's hands; while the work is paused ("shoebox pause") it
+waits, and says so.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, dirs []string) error {
 			defer library.longRun(cmd.Context(), s)()
 			look.Skip = s.data
-			job := indexJob{settings: s, model: model, look: look, library: library, cmd: cmd, started: time.Now()}
+			job := indexJob{settings: s, model: model, look: look, library: library, cmd: cmd, profile: profile, started: time.Now()}
 			var err error
 			if job.until, err = nextTime(until, job.started); err != nil {
 				return &usageError{err}
@@ -45,6 +51,7 @@ func newIndex(s *settings) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&look.ConfirmEmpty, confirmEmpty, false, confirmEmptyUsage)
 	model.register(cmd)
+	cmd.Flags().BoolVar(&profile, "profile", false, "say at the end where the time went")
 	cmd.Flags().StringVar(&until, "until", "", "take no more photos from this time of day on, HH:MM (default: until all are done)")
 	return cmd
 }
@@ -69,15 +76,17 @@ func nextTime(clock string, now time.Time) (time.Time, error) {
 // indexJob is one run of `index`.
 type indexJob struct {
 	settings *settings
-	model    modelFlags
+	model    workFlags
 	look     scan.Options
 	library  *library
 	cmd      *cobra.Command
+	profile  bool
 	started  time.Time
 	until    time.Time // takes nothing new then; zero: never
 
 	scanned    []indexer.Scanned
 	progress   indexer.Progress
+	stages     indexer.Stages
 	captioning time.Duration // how long the worker ran
 }
 
@@ -97,6 +106,7 @@ func (j *indexJob) run(ctx context.Context, dirs []string) error {
 		return err
 	}
 	defer projector.Close()
+	projector.stages = &j.stages
 	// A folder that is gone keeps its pending files for when it is back.
 	present := slices.Collect(maps.Keys(j.roots()))
 	counts, err := j.library.CountFiles(ctx, present)
@@ -108,6 +118,9 @@ func (j *indexJob) run(ctx context.Context, dirs []string) error {
 	}
 	if projectErr := projector.Finish(graceful); err == nil {
 		err = projectErr
+	}
+	if j.profile {
+		printProfile(j.cmd.ErrOrStderr(), j.stages.Figures(), j.captioning, j.model.threads)
 	}
 	if err != nil {
 		return err
@@ -164,17 +177,25 @@ func (j *indexJob) roots() map[int64]indexer.Root {
 
 // caption runs the worker, with projection and progress beside it.
 func (j *indexJob) caption(ctx context.Context, todo int, projector *projector) error {
-	worker, closeWorker, err := openWorker(ctx, j.settings, j.model, j.library, j.cmd.ErrOrStderr())
+	worker, closeWorker, err := openWorker(ctx, j.settings, j.model.modelFlags, j.library, j.cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	defer closeWorker()
+	cache := thumbs.In(j.settings.data)
+	defer cache.Close()
+	keepThumbs(worker, cache)
 	worker.Roots, worker.Until = j.roots(), j.until
-	worker.Progress, worker.Committed = &j.progress, projector.Wake
+	worker.Progress, worker.Stages, worker.Committed = &j.progress, &j.stages, projector.Wake
+	if err := j.model.chooseBatch(j.settings, worker, todo); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	var beside sync.WaitGroup
 	beside.Go(func() { projector.Follow(ctx, done) })
-	beside.Go(func() { showProgress(j.cmd.ErrOrStderr(), &j.progress, todo, done) })
+	beside.Go(func() {
+		showProgress(j.cmd.ErrOrStderr(), &j.progress, todo, j.library.pauses(&j.progress, done), done)
+	})
 	began := time.Now()
 	err = worker.Run(ctx)
 	j.captioning = time.Since(began)

@@ -37,6 +37,7 @@ func (l *testLibrary) search(args ...string) []search.Hit {
 }
 
 func TestFromAFolderOfPhotosToACaptionSearch(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	out := l.must(exitDone, "index", samplePhotos)
 	n := len(samples(t))

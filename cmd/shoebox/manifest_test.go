@@ -13,6 +13,7 @@ import (
 // ../shared and compares each file's outcome with the manifest, which was
 // made by looking at the files.
 func TestRealCameraFilesEndAsTheManifestLists(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "photos", "exif-samples"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
-	stdruntime "runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"shoebox/captioner"
-	"shoebox/captioner/model"
 	"shoebox/cmd/shoebox/runtime"
 	"shoebox/storage"
 	"shoebox/storage/edits"
@@ -23,45 +19,6 @@ import (
 	"shoebox/storage/postgres"
 	"shoebox/storage/private"
 )
-
-// modelFlags choose the captioning model and what captioning may take.
-type modelFlags struct {
-	dir     string
-	threads int
-	memory  byteSize
-}
-
-func (m *modelFlags) register(cmd *cobra.Command) {
-	registerModel(cmd, &m.dir)
-	cmd.Flags().IntVar(&m.threads, "threads", stdruntime.NumCPU(), "processor threads to use")
-	m.memory = defaultMemory
-	cmd.Flags().Var(&m.memory, "memory", "what reading and decoding pictures may take together")
-}
-
-func registerModel(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "model", "", "folder of another model, as train/export.py writes it (default the model in the binary)")
-}
-
-// openModel reads the model in a folder, or for "" the one in the binary,
-// without making it run.
-func openModel(dir string) (model.Artifact, error) {
-	if dir == "" {
-		return model.Shipped()
-	}
-	return model.Open(dir)
-}
-
-// openCaptioner loads the model, fetching the runtime first if it is missing.
-func openCaptioner(ctx context.Context, s *settings, m modelFlags, progress io.Writer) (*captioner.Captioner, error) {
-	if m.threads < 1 {
-		return nil, &usageError{fmt.Errorf("--threads %d: want 1 or more", m.threads)}
-	}
-	installed, err := ensureRuntime(ctx, s, progress, runtime.ONNXRuntime)
-	if err != nil {
-		return nil, err
-	}
-	return captioner.Open(captioner.Config{Library: installed.ONNXRuntime, ModelDir: m.dir, Threads: m.threads})
-}
 
 // ensureRuntime finds a part of the runtime, and fetches it if it is missing.
 func ensureRuntime(ctx context.Context, s *settings, progress io.Writer, part runtime.Part) (runtime.Runtime, error) {
@@ -136,6 +93,11 @@ func withLibrary(s *settings, run func(*cobra.Command, *library, []string) error
 // migrated as needed; one that a person runs is only ever migrated by
 // `shoebox migrate`.
 func openLibrary(ctx context.Context, s *settings, progress io.Writer) (*library, error) {
+	// Whoever makes it first decides whether a private database's user gets
+	// there, now or later.
+	if err := private.MakeDataDir(s.data); err != nil {
+		return nil, err
+	}
 	url, server, err := database(ctx, s, progress)
 	if err != nil {
 		return nil, err

@@ -134,6 +134,7 @@ func newRandom(t *testing.T) *rand.Rand {
 }
 
 func TestAPrivateDatabaseThatIsKilledIsStartedAgainAndTheRunGoesOn(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	const photos = 150
@@ -194,6 +195,7 @@ func (e *external) client() *testLibrary {
 }
 
 func TestConnectionsThatAreCutAtRandomLoseNothingAndCaptionNothingTwice(t *testing.T) {
+	t.Parallel()
 	e := newExternal(t)
 	l := e.client()
 	root := t.TempDir()
@@ -231,6 +233,7 @@ func TestConnectionsThatAreCutAtRandomLoseNothingAndCaptionNothingTwice(t *testi
 }
 
 func TestCommitsWhoseAnswersAreLostCount(t *testing.T) {
+	t.Parallel()
 	e := newExternal(t)
 	l := e.client()
 	root := t.TempDir()
@@ -251,6 +254,7 @@ func TestCommitsWhoseAnswersAreLostCount(t *testing.T) {
 }
 
 func TestAServerThatIsAwayIsWaitedForAndSaidOnce(t *testing.T) {
+	t.Parallel()
 	for name, outage := range map[string]struct{ begin, end func(*external) }{
 		"it is restarted": {
 			func(e *external) {
@@ -297,6 +301,7 @@ func TestAServerThatIsAwayIsWaitedForAndSaidOnce(t *testing.T) {
 }
 
 func TestInterruptedDuringAnOutageItEndsInTime(t *testing.T) {
+	t.Parallel()
 	e := newExternal(t)
 	l := e.client()
 	root := t.TempDir()

@@ -7,21 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 )
-
-// jsonPath gives a path as JSON can hold it and, when that is not the exact
-// path, its bytes.
-func jsonPath(path string) (text string, exact []byte) {
-	if utf8.ValidString(path) {
-		return path, nil
-	}
-	return strings.ToValidUTF8(path, "\uFFFD"), []byte(path)
-}
 
 // printJSON prints an object as a line. Paths keep their & and <, which are
 // only dangerous in HTML.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"shoebox/indexer"
 	"shoebox/search"
 )
 
@@ -26,6 +27,8 @@ type projector struct {
 	dir   string
 	feed  search.Feed
 	index *search.Index // nil: another process holds it
+	// stages, unless nil, is told how long projecting takes.
+	stages *indexer.Stages
 
 	wake      chan struct{}
 	stopServe context.CancelFunc
@@ -85,11 +88,16 @@ func (p *projector) Follow(ctx context.Context, done <-chan struct{}) {
 
 // Finish brings the index up to what the database holds now.
 func (p *projector) Finish(ctx context.Context) error {
+	var photos int
 	var err error
+	began := time.Now()
 	if p.index != nil {
-		_, err = p.index.Project(ctx, p.feed)
+		photos, err = p.index.Project(ctx, p.feed)
 	} else {
-		_, err = search.CatchUp(ctx, p.dir, p.feed)
+		photos, err = search.CatchUp(ctx, p.dir, p.feed)
+	}
+	if p.stages != nil {
+		p.stages.Add(indexer.Projecting, photos, time.Since(began))
 	}
 	return err
 }
@@ -163,7 +171,7 @@ func indexStatus(ctx context.Context, s *settings, library *library) indexReport
 	if err != nil {
 		return indexReport{Problem: err.Error()}
 	}
-	changes, err := library.Changes(ctx, info.Cursor, mostLag)
+	missed, err := library.Lag(ctx, info.Cursor, mostLag+1)
 	if err != nil {
 		return indexReport{Photos: int(info.Photos), Problem: err.Error()}
 	}
@@ -173,8 +181,8 @@ func indexStatus(ctx context.Context, s *settings, library *library) indexReport
 	}
 	report := indexReport{
 		Photos: int(info.Photos),
-		Behind: changes.Restart || len(changes.Items) > 0 || len(blockers) > 0,
-		lag:    lag{anew: changes.Restart, photos: len(changes.Items), more: changes.More},
+		Behind: missed.Restart || missed.Photos > 0,
+		lag:    missed,
 	}
 	for _, b := range blockers {
 		report.HeldBackBy = append(report.HeldBackBy, fmt.Sprintf("%s (process %d of the server, since %s)", b.Application, b.PID, b.Since.Local().Format("15:04:05")))

@@ -136,6 +136,7 @@ func (m *machines) agree(photos int) {
 }
 
 func TestAReaderFollowsWhileAWriterCaptionsAndAfterItWasDown(t *testing.T) {
+	t.Parallel()
 	m := newMachines(t)
 	const photos = 60
 	writeLibrary(t, m.root, photos)
@@ -185,6 +186,7 @@ func TestAReaderFollowsWhileAWriterCaptionsAndAfterItWasDown(t *testing.T) {
 }
 
 func TestAReaderSkipsNothingThatIsCommittedLateAndShowsTheLastState(t *testing.T) {
+	t.Parallel()
 	m := newMachines(t)
 	const photos = 4
 	writeLibrary(t, m.root, photos)
@@ -238,6 +240,7 @@ func TestAReaderSkipsNothingThatIsCommittedLateAndShowsTheLastState(t *testing.T
 }
 
 func TestAReaderBuildsItsIndexAnewAfterARestore(t *testing.T) {
+	t.Parallel()
 	m := newMachines(t)
 	const photos = 3
 	writeLibrary(t, m.root, photos)
@@ -292,6 +295,7 @@ func (standstill) Changes(_ context.Context, after storage.Cursor, _ int) (stora
 }
 
 func TestHowFarAReaderIsBehindIsSaid(t *testing.T) {
+	t.Parallel()
 	m := newMachines(t)
 	const photos = 3
 	writeLibrary(t, m.root, photos)

@@ -36,7 +36,7 @@ DATABASE_URL chooses a Postgres server; without it shoebox runs its own.`,
 	}
 	root.PersistentFlags().StringVar(&s.data, "data", "", "folder that holds everything shoebox keeps (default the XDG data folder; for root /var/lib/shoebox)")
 	root.AddCommand(
-		newIndex(s), newWatch(s), newSearch(s), newCaption(s), newStatus(s), newFailures(s), newFolders(s), newWork(s), newRecaption(s),
+		newIndex(s), newWatch(s), newSearch(s), newCaption(s), newStatus(s), newFailures(s), newFolders(s), newWork(s), newPause(s), newResume(s), newRecaption(s),
 		newServe(s), newVerify(s), newReindex(s), newBackup(s), newRestore(s), newExport(s),
 		newSetup(s), newDoctor(s), newMigrate(s), newPostgresSupervisor(), newTrial(s), newExportTraining(s),
 	)

@@ -52,6 +52,7 @@ func below(root string, hits []search.Hit) (paths []string) {
 }
 
 func TestSearchFromTheTerminal(t *testing.T) {
+	t.Parallel()
 	l, root := newSearchLibrary(t)
 
 	t.Run("names, folders and dates find photos", func(t *testing.T) {

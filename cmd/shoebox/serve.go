@@ -11,12 +11,14 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"shoebox/captioner"
-	"shoebox/search"
+	"shoebox/captioner/picture"
 	"shoebox/search/web"
 	"shoebox/storage/private"
+	"shoebox/thumbs"
 )
 
 // usualAddress is where `serve` listens: this machine only.
@@ -77,7 +79,12 @@ func serve(cmd *cobra.Command, s *settings, model modelFlags, flags webFlags) er
 	var beside sync.WaitGroup
 	beside.Go(func() { connection.keepOpen(ctx) })
 	beside.Go(func() { index.follow(ctx) })
-	site := site{settings: s, model: model, flags: flags, store: connection, index: index.current}
+	site := site{
+		settings: s, model: model, flags: flags, store: connection, index: index.current,
+		thumbs: thumbs.In(s.data), memory: picture.NewBudget(int64(model.memory)),
+		working: func() bool { return false },
+	}
+	defer site.thumbs.Close()
 	err = site.serve(ctx, listener, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	stop()
 	beside.Wait()
@@ -91,8 +98,15 @@ type site struct {
 	flags    webFlags
 	store    *connection
 	index    func() *projector
+	thumbs   *thumbs.Cache
+	// memory is what reading and decoding may take.
+	memory *picture.Budget
 	// loaded, if set, is asked for a model that is loaded already; nil: none.
 	loaded func() *captioner.Captioner
+	// working reports whether a worker captions beside.
+	working func() bool
+	// metrics are of what goes on beside.
+	metrics []prometheus.Collector
 }
 
 // serve serves until ctx ends, and closes the listener.
@@ -108,7 +122,10 @@ func (p *site) serve(ctx context.Context, listener net.Listener, out, progress i
 		Recaption: p.recaption,
 		Status:    p.status,
 		Data:      p.settings.data,
-		Memory:    int64(p.model.memory),
+		Thumbs:    p.thumbs,
+		Memory:    p.memory,
+		Metrics:   p.metrics,
+		Working:   p.working,
 		Addr:      listener.Addr(),
 		Hosts:     p.flags.hosts,
 		ReadOnly:  p.flags.readOnly,
@@ -150,14 +167,8 @@ func (p *site) authority(listener net.Listener) string {
 // recaption queues photos for this site's model.
 func (p *site) recaption(ctx context.Context, olderOnly bool) (int, error) {
 	return onLibrary(p.store, func(library *library) (int, error) {
-		current, err := openModel(p.model.dir)
-		if err != nil {
-			return 0, err
-		}
-		if err := library.RecordModel(ctx, current.Hash, current.Name, current.Vocabulary); err != nil {
-			return 0, err
-		}
-		return library.Recaption(ctx, current.Hash, olderOnly)
+		n, _, err := library.recaption(ctx, p.settings, p.model, olderOnly)
+		return n, err
 	})
 }
 
@@ -215,28 +226,3 @@ func (m *ownModel) close() {
 		_ = m.model.Close()
 	}
 }
-
-// projectorIndex is web.Index on a projector, which may be another one later.
-type projectorIndex struct{ current func() *projector }
-
-func (i projectorIndex) Search(ctx context.Context, r search.Request) (result search.Result, err error) {
-	err = i.current().with(ctx, func(s search.Searcher) error {
-		result, err = s.Search(ctx, r)
-		return err
-	})
-	return result, err
-}
-
-func (i projectorIndex) Info(ctx context.Context) (info search.Info, err error) {
-	err = i.current().with(ctx, func(s search.Searcher) error {
-		info, err = s.Info(ctx)
-		return err
-	})
-	return info, err
-}
-
-func (i projectorIndex) Documents(ctx context.Context, after string, limit int) ([]search.Hit, error) {
-	return i.current().Documents(ctx, after, limit)
-}
-
-func (i projectorIndex) CatchUp(ctx context.Context) error { return i.current().Finish(ctx) }

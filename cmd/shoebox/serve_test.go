@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"image"
+	"image/jpeg"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -19,6 +21,7 @@ import (
 
 	"shoebox/search"
 	"shoebox/search/web/webtest"
+	"shoebox/storage/storagetest"
 )
 
 // served is a running `serve` or `watch --listen`.
@@ -242,14 +245,63 @@ func TestServeElsewhereWantsTheTokenThatTheFirstStartPrints(t *testing.T) {
 	}
 }
 
+// largePhoto is a JPEG file whose thumbnail is worth keeping.
+func largePhoto(t *testing.T) []byte {
+	t.Helper()
+	img := image.NewYCbCr(image.Rect(0, 0, 1600, 1000), image.YCbCrSubsampleRatio420)
+	for i := range img.Y {
+		img.Y[i] = byte(i % 1600 / 8)
+	}
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestADataFolderThatAForeignDatabaseBeganServesAPrivateOne(t *testing.T) {
+	l := newTestLibrary(t)
+	l.database = storagetest.Server(t)
+	l.must(exitDone, "migrate")
+	photos := filepath.Join(filepath.Dir(l.data), "photos")
+	writeFile(t, filepath.Join(photos, "astronaut.jpg"), readSample(t, "astronaut.jpg"))
+	s := l.serve("watch", photos, "--quiet", "100ms", "--listen", "127.0.0.1:0")
+	s.until("the photo is found", func() bool { return s.search("").Total == 1 })
+	s.end()
+	l.database = ""
+	l.must(exitDone, "index", photos) // whose server may run as another user
+	if found := l.search("sort:date"); len(found) != 1 {
+		t.Errorf("%d photos are found", len(found))
+	}
+}
+
+// The command is the very first one on its data folder.
 func TestWatchServesWhileItWorks(t *testing.T) {
 	l := newTestLibrary(t)
 	photos := filepath.Join(filepath.Dir(l.data), "photos")
-	writeFile(t, filepath.Join(photos, "astronaut.jpg"), readSample(t, "astronaut.jpg"))
+	writeFile(t, filepath.Join(photos, "large.jpg"), largePhoto(t))
 	s := l.serve("watch", photos, "--quiet", "100ms", "--listen", "127.0.0.1:0", "--read-only")
 	s.until("the photo is found", func() bool { return s.search("").Total == 1 })
 	if status := s.status(); !status.ReadOnly || len(status.Folders) != 1 || status.Folders[0].Watch != "watched" {
 		t.Errorf("the status is %+v", status)
+	}
+	metrics := string(s.ask("GET", "/metrics", "", nil))
+	for _, line := range []string{
+		`shoebox_stage_photos_total{stage="model"} 1`, `shoebox_stage_seconds_total{stage="decode"} `, `shoebox_batch_pictures_bucket{le="1"} 1`,
+		"shoebox_batch_pictures_sum 1", "shoebox_decoded_pictures 0",
+	} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+	photo := s.search("").Hits[0].Photo
+	kept := filepath.Join(l.data, "thumbs", photo[:2], photo[2:4], photo+"-400.jpg")
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Errorf("no thumbnail was made while it was indexed: %v", err)
+	}
+	if thumb := s.ask("GET", "/photos/"+photo+"/thumb", "", nil); !bytes.Equal(thumb, before) {
+		t.Error("another thumbnail is shown than the one that was kept")
 	}
 	if code, _ := s.try("POST", "/api/failures/retry", "application/json", []byte(`{}`)); code != 403 {
 		t.Errorf("a change is answered %d", code)
@@ -264,6 +316,14 @@ func TestWatchServesWhileItWorks(t *testing.T) {
 	writeFile(t, filepath.Join(photos, "coffee.png"), readSample(t, "coffee.png"))
 	l.must(exitDone, "index", photos)
 	beside.until("what is new is shown", func() bool { return beside.search("").Total == 2 })
+	// A forgotten photo cannot be looked at any more.
+	l.must(exitDone, "folders", "forget", photos)
+	if code, _ := beside.try("GET", "/photos/"+photo+"/thumb", "", nil); code != 404 {
+		t.Errorf("the thumbnail of a forgotten photo is answered %d", code)
+	}
+	if _, err := os.Stat(kept); err == nil {
+		t.Error("it is still in the data folder")
+	}
 }
 
 func TestAnAddressThatIsTakenIsSaid(t *testing.T) {

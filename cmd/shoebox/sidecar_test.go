@@ -26,6 +26,7 @@ func sidecar(title, keyword string) []byte {
 }
 
 func TestWhatIsWrittenInASidecarIsSearchedAndNothingIsCaptionedForIt(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a.jpg"), readSample(t, "astronaut.jpg"))
@@ -97,6 +98,7 @@ func TestWhatIsWrittenInASidecarIsSearchedAndNothingIsCaptionedForIt(t *testing.
 }
 
 func TestWatchTakesUpSidecars(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "a.jpg"), readSample(t, "astronaut.jpg"))

@@ -47,7 +47,9 @@ type statusReport struct {
 	Older    int            `json:"older"`
 	Failures []reasonReport `json:"failures"`
 	workReport
-	Index indexReport `json:"index"`
+	// PausedSince is when `shoebox pause` was said; absent: workers go on.
+	PausedSince *time.Time  `json:"paused_since,omitempty"`
+	Index       indexReport `json:"index"`
 }
 
 type folderReport struct {
@@ -84,33 +86,25 @@ type modelReport struct {
 type indexReport struct {
 	Photos int  `json:"photos"` // photos that search knows
 	Behind bool `json:"behind"` // Postgres has changes that search does not show yet
-	lag    lag
+	lag    storage.Lag
 	// HeldBackBy names open transactions that hide changes from search.
 	HeldBackBy []string `json:"held_back_by,omitempty"`
 	// Problem is set when the index cannot be opened.
 	Problem string `json:"problem,omitempty"`
 }
 
-// lag is what the change feed has for an index that is behind.
-type lag struct {
-	anew   bool // the index is of another database, or of before a restore
-	photos int  // that changed
-	more   bool // than those
-}
+// mostLag is how many changed photos are counted.
+const mostLag = 100_000
 
-// mostLag is how many changed photos are counted: reading them is what costs.
-const mostLag = 1000
-
-func (l lag) String() string {
+// lagInWords says how far behind search is.
+func lagInWords(l storage.Lag) string {
 	switch {
-	case l.anew:
+	case l.Restart:
 		return "is of another database or of before a restore"
-	case l.photos == 0:
-		return "is behind"
-	case l.more:
-		return fmt.Sprintf("is behind by more than %d changed photos", l.photos)
+	case l.Photos > mostLag:
+		return fmt.Sprintf("is behind by more than %d changed photos", mostLag)
 	default:
-		return fmt.Sprintf("is behind by %d changed photos", l.photos)
+		return fmt.Sprintf("is behind by %d changed photos", l.Photos)
 	}
 }
 
@@ -139,12 +133,15 @@ func statusOf(ctx context.Context, s *settings, library *library) (statusReport,
 	for _, r := range status.Reasons {
 		report.Failures = append(report.Failures, reasonReport{string(r.State), r.Code, r.Files, r.Retrying})
 	}
+	if !status.PausedSince.IsZero() {
+		report.PausedSince = &status.PausedSince
+	}
 	report.Older, err = olderCaptions(status.Models)
 	return report, err
 }
 
 func reportFolder(f storage.FolderStatus) folderReport {
-	path, exact := jsonPath(f.Path)
+	path, exact := storage.JSONPath(f.Path)
 	r := folderReport{Path: path, PathB64: exact, Present: f.Present, Problem: f.Problem, Watch: "no", countsReport: countsReport(f.Counts)}
 	switch {
 	case f.Watch.Mode == "":
@@ -172,6 +169,9 @@ func (r statusReport) print(out io.Writer) error {
 	if r.Older > 0 {
 		fmt.Fprintf(out, "%d captions are by older models; `shoebox recaption` queues them for a new one\n", r.Older)
 	}
+	if r.PausedSince != nil {
+		fmt.Fprintf(out, "paused since %s: workers take nothing new; `shoebox resume` goes on\n", r.PausedSince.Local().Format("2006-01-02 15:04"))
+	}
 	r.printWork(out)
 	for _, name := range r.Index.HeldBackBy {
 		fmt.Fprintln(out, "changes wait for the transaction of", name)
@@ -180,7 +180,7 @@ func (r statusReport) print(out io.Writer) error {
 	case r.Index.Problem != "":
 		fmt.Fprintln(out, "search:", r.Index.Problem)
 	case r.Index.Behind:
-		fmt.Fprintf(out, "search knows %d photos and %s; `shoebox serve` or the next `shoebox index` brings it up to date\n", r.Index.Photos, r.Index.lag)
+		fmt.Fprintf(out, "search knows %d photos and %s; `shoebox serve` or the next `shoebox index` brings it up to date\n", r.Index.Photos, lagInWords(r.Index.lag))
 	default:
 		fmt.Fprintf(out, "search knows %d photos and is up to date\n", r.Index.Photos)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoebox/indexer/verify"
+	"shoebox/storage"
 )
 
 func newVerify(s *settings) *cobra.Command {
@@ -62,7 +63,7 @@ type differenceLine struct {
 
 func printDifference(out io.Writer, d verify.Difference, asJSON bool) error {
 	if asJSON {
-		path, exact := jsonPath(d.Path)
+		path, exact := storage.JSONPath(d.Path)
 		return printJSON(out, differenceLine{d.Kind, path, exact, d.Photo, d.Detail, d.Mended})
 	}
 	text := inWords[d.Kind]

@@ -87,6 +87,7 @@ func (l *testLibrary) verify(code int, flags ...string) map[string]int {
 }
 
 func TestVerifySaysEveryDifferenceAndRepairMendsThem(t *testing.T) {
+	t.Parallel()
 	const photos = 12
 	inSearch := map[string]int{"not_in_search": 1, "other_in_search": 2, "only_in_search": 1}
 	for name, test := range map[string]struct {
@@ -190,6 +191,7 @@ func TestVerifyTakesAnUnmountedDiskForNothingElse(t *testing.T) {
 }
 
 func TestReindexBuildsTheIndexAgainWhoeverHoldsIt(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	const photos = 6

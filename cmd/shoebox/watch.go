@@ -12,12 +12,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"shoebox/captioner"
+	"shoebox/captioner/picture"
 	"shoebox/indexer"
 	"shoebox/indexer/watch"
 	"shoebox/storage"
+	"shoebox/thumbs"
 )
 
 const (
@@ -29,18 +32,23 @@ const (
 )
 
 func newWatch(s *settings) *cobra.Command {
-	var model modelFlags
+	var model workFlags
 	var flags webFlags
 	tune := watch.Settings{Limit: waitLimit, Poll: pollAtLeast}
 	cmd := &cobra.Command{
 		Use:   "watch [DIR...]",
 		Short: "Like index, and go on: caption photos as they come (no DIR: all folders that are indexed)",
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, dirs []string) error {
+			workInBackground()
 			direct := *library // a browser is told at once that there is no database
 			defer library.longRun(cmd.Context(), s)()
 			tune.Skip = s.data
 			job := watchJob{settings: s, model: model, tune: tune, library: library, cmd: cmd, closeWorker: func() {}}
-			job.site = site{settings: s, model: model, flags: flags, store: connected(&direct), loaded: job.loaded.Load}
+			job.site = site{
+				settings: s, model: model.modelFlags, flags: flags, store: connected(&direct), loaded: job.loaded.Load,
+				working: job.working.Load, thumbs: thumbs.In(s.data), memory: picture.NewBudget(int64(model.memory)), metrics: []prometheus.Collector{stageCollector{&job.stages}},
+			}
+			defer job.site.thumbs.Close()
 			return job.run(cmd.Context(), dirs)
 		}),
 	}
@@ -55,7 +63,7 @@ func newWatch(s *settings) *cobra.Command {
 // watchJob is one run of `watch`.
 type watchJob struct {
 	settings *settings
-	model    modelFlags
+	model    workFlags
 	tune     watch.Settings
 	library  *library
 	cmd      *cobra.Command
@@ -64,7 +72,9 @@ type watchJob struct {
 	closeWorker func()
 	loaded      atomic.Pointer[captioner.Captioner] // the worker's model
 
-	site site // with an empty address: nothing is served
+	working atomic.Bool // captioning now
+	stages  indexer.Stages
+	site    site // with an empty address: nothing is served
 }
 
 // run watches until a signal comes, which is how it is meant to end.
@@ -81,6 +91,7 @@ func (j *watchJob) run(ctx context.Context, dirs []string) error {
 		return err
 	}
 	defer projector.Close()
+	projector.stages = &j.stages
 	done := make(chan struct{})
 	var beside sync.WaitGroup
 	serving, stopServing := context.WithCancel(ctx)
@@ -152,11 +163,13 @@ func (j *watchJob) folders(ctx context.Context, dirs []string) (func(context.Con
 // caption runs the worker until nothing is left.
 func (j *watchJob) caption(ctx context.Context, roots map[int64]indexer.Root, projector *projector) (err error) {
 	if j.worker == nil {
-		j.worker, j.closeWorker, err = openWorker(ctx, j.settings, j.model, j.library, j.cmd.ErrOrStderr())
+		j.worker, j.closeWorker, err = openWorker(ctx, j.settings, j.model.modelFlags, j.library, j.cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		j.worker.Committed = projector.Wake
+		j.worker.Committed, j.worker.Stages = projector.Wake, &j.stages
+		j.worker.Memory = j.site.memory // together with the page
+		keepThumbs(j.worker, j.site.thumbs)
 		if model, ok := j.worker.Captioner.(*captioner.Captioner); ok {
 			j.loaded.Store(model)
 		}
@@ -167,11 +180,18 @@ func (j *watchJob) caption(ctx context.Context, roots map[int64]indexer.Root, pr
 	if err != nil {
 		return err
 	}
+	if err := j.model.chooseBatch(j.settings, j.worker, counts.Pending); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	var beside sync.WaitGroup
-	beside.Go(func() { showProgress(j.cmd.ErrOrStderr(), &progress, counts.Pending+counts.Leased, done) })
+	beside.Go(func() {
+		showProgress(j.cmd.ErrOrStderr(), &progress, counts.Pending+counts.Leased, j.library.pauses(&progress, done), done)
+	})
 	began := time.Now()
+	j.working.Store(true)
 	err = j.worker.Run(ctx)
+	j.working.Store(false)
 	close(done)
 	beside.Wait()
 	if progress.Files() == 0 {

@@ -144,6 +144,7 @@ func moving(t *testing.T) (l *testLibrary, dir string, a, b, c []byte) {
 }
 
 func TestACaptionGoesWhereItsPictureGoes(t *testing.T) {
+	t.Parallel()
 	l, dir, a, b, c := moving(t)
 	for _, step := range steps {
 		if err := step.change(dir, a, b, c); err != nil {
@@ -160,6 +161,7 @@ func TestACaptionGoesWhereItsPictureGoes(t *testing.T) {
 }
 
 func TestWatchTakesACaptionWhereItsPictureGoes(t *testing.T) {
+	t.Parallel()
 	l, dir, a, b, c := moving(t)
 	watching := l.daemon("watch", "--quiet=300ms") // the folders that are known
 	l.await("the folders are watched", func(s statusReport) bool {
@@ -202,6 +204,7 @@ func (l *testLibrary) awaitAt(what, word, below string, paths []string) {
 }
 
 func TestWatchGoesOnWhereIndexEnds(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	if out := l.must(exitFailed, "watch"); !strings.Contains(out.stderr, "shoebox watch DIR") {
 		t.Errorf("with nothing indexed it says %q", out.stderr)
@@ -234,6 +237,7 @@ func TestWatchGoesOnWhereIndexEnds(t *testing.T) {
 }
 
 func TestAFolderThatWasEmptiedHasToBeConfirmed(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "sub", "1.jpg"), readSample(t, "astronaut.jpg"))
@@ -264,6 +268,7 @@ func TestAFolderThatWasEmptiedHasToBeConfirmed(t *testing.T) {
 }
 
 func TestAnotherDiskInThePlaceOfAFolderHasToBeConfirmed(t *testing.T) {
+	t.Parallel()
 	l := newTestLibrary(t)
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "1.jpg"), readSample(t, "astronaut.jpg"))
@@ -293,6 +298,7 @@ func TestAnotherDiskInThePlaceOfAFolderHasToBeConfirmed(t *testing.T) {
 }
 
 func TestWhatIsLeftOutLeavesSearchAndComesBackWithItsCaption(t *testing.T) {
+	t.Parallel()
 	l, store := newServedLibrary(t)
 	root := t.TempDir()
 	photo := readSample(t, "astronaut.jpg")

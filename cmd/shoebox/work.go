@@ -11,7 +11,7 @@ import (
 )
 
 func newWork(s *settings) *cobra.Command {
-	var model modelFlags
+	var model workFlags
 	cmd := &cobra.Command{
 		Use:   "work",
 		Short: "Caption what others have found: any number of these share one DATABASE_URL",
@@ -23,15 +23,22 @@ with "folders map".`,
 		RunE: withLibrary(s, func(cmd *cobra.Command, library *library, _ []string) error {
 			defer library.longRun(cmd.Context(), s)()
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			worker, closeWorker, err := openWorker(ctx, s, model, library, cmd.ErrOrStderr())
+			worker, closeWorker, err := openWorker(ctx, s, model.modelFlags, library, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			defer closeWorker()
+			counts, err := library.CountFiles(ctx, nil)
+			if err != nil {
+				return err
+			}
+			if err := model.chooseBatch(s, worker, counts.Pending); err != nil {
+				return err
+			}
 			worker.Refresh = indexer.NewLookout(library).Look
 			done := make(chan struct{})
 			var beside sync.WaitGroup
-			beside.Go(func() { sayRate(cmd.ErrOrStderr(), worker.Progress, done) })
+			beside.Go(func() { sayRate(cmd.ErrOrStderr(), worker.Progress, library.pauses(worker.Progress, done), done) })
 			err = worker.Run(ctx)
 			close(done)
 			beside.Wait()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"shoebox/captioner"
+	"shoebox/captioner/model"
 	"shoebox/captioner/picture"
 	"shoebox/indexer"
 	"shoebox/indexer/isolate"
@@ -26,10 +28,17 @@ func (m modelFlags) trialMemory() int64 { return int64(m.memory + m.memory/2) }
 // because C needs less, the collector only runs more often.
 func (m modelFlags) limitHeap() { debug.SetMemoryLimit(int64(m.memory - m.memory*3/8)) }
 
+// callThreads is how many of the threads a call of the model uses, so that at
+// most four run side by side: each takes memory of its own.
+func (m modelFlags) callThreads() int { return (m.threads + 3) / 4 }
+
 // openWorker prepares a worker. What it is to work on, and who is told of it, is
-// still to be set. close frees the model and ends the worker's child.
+// still to be set, and chooseBatch to be called. close frees the model and ends
+// the worker's child.
 func openWorker(ctx context.Context, s *settings, m modelFlags, queue indexer.Queue, progress io.Writer) (w *indexer.Worker, closeWorker func(), err error) {
-	c, err := openCaptioner(ctx, s, m, progress)
+	call := m
+	call.threads = m.callThreads()
+	c, err := openCaptioner(ctx, s, call, progress)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,11 +50,15 @@ func openWorker(ctx context.Context, s *settings, m modelFlags, queue indexer.Qu
 	m.limitHeap()
 	decoder, _ := picture.JPEGDecoder()
 	slog.Debug("JPEG files are decoded", "with", decoder)
-	alone := &isolate.Process{Args: trialArgs(s, m), Memory: m.trialMemory(), Time: indexer.DecodeLimit}
+	alone := &isolate.Process{Args: trialArgs(s, m, c.Precision()), Memory: m.trialMemory(), Time: indexer.DecodeLimit}
 	w = &indexer.Worker{
 		Queue: queue, Captioner: c, Decode: picture.Decode, Alone: alone, Self: self,
-		Readers: m.threads, Memory: int64(m.memory),
-		Progress: &indexer.Progress{}, Committed: func() {},
+		Readers: 2 * m.threads, Memory: picture.NewBudget(int64(m.memory)),
+		Threads: m.threads, ModelThreads: call.threads, Batch: captioner.BatchSize,
+		Progress: &indexer.Progress{}, Stages: &indexer.Stages{}, Committed: func() {},
+	}
+	if c.Device() != captioner.CPU {
+		w.ModelThreads = 0
 	}
 	return w, func() { alone.Close(); c.Close() }, nil
 }
@@ -54,8 +67,10 @@ func openWorker(ctx context.Context, s *settings, m modelFlags, queue indexer.Qu
 // killed a worker are tried.
 const trialCommand = "trial"
 
-func trialArgs(s *settings, m modelFlags) []string {
-	return []string{trialCommand, "--data=" + s.data, "--model=" + m.dir, "--threads=" + strconv.Itoa(m.threads),
+// trialArgs leave the GPU, if there is one, and its memory to the worker.
+func trialArgs(s *settings, m modelFlags, precision model.Precision) []string {
+	return []string{trialCommand, "--data=" + s.data, "--model=" + m.dir, "--device=" + string(captioner.CPU),
+		"--precision=" + string(precision), "--threads=" + strconv.Itoa(m.threads),
 		"--memory=" + m.memory.String()}
 }
 
@@ -66,7 +81,7 @@ func newTrial(s *settings) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := openCaptioner(cmd.Context(), s, model, cmd.ErrOrStderr())
+			c, err := model.open(cmd.Context(), s, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

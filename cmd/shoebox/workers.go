@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,10 +68,11 @@ func (r workReport) printWork(out io.Writer) {
 	}
 }
 
-// shippedModel is the hash of the model in this binary. Hashing it takes 20 ms.
-var shippedModel = sync.OnceValues(func() (string, error) {
+// shippedModel holds the hashes of the model in this binary, one a precision.
+// Hashing it takes 20 ms.
+var shippedModel = sync.OnceValues(func() ([]string, error) {
 	current, err := openModel("")
-	return current.Hash, err
+	return current.Hashes(), err
 })
 
 // olderCaptions counts the captions by models that were first seen before the
@@ -82,13 +84,13 @@ func olderCaptions(models []storage.ModelCount) (int, error) {
 	}
 	own := time.Now()
 	for _, m := range models {
-		if m.Hash == current {
+		if slices.Contains(current, m.Hash) && m.FirstSeen.Before(own) {
 			own = m.FirstSeen
 		}
 	}
 	older := 0
 	for _, m := range models {
-		if m.Hash != current && m.FirstSeen.Before(own) {
+		if !slices.Contains(current, m.Hash) && m.FirstSeen.Before(own) {
 			older += m.Captions
 		}
 	}

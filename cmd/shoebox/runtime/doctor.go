@@ -63,21 +63,39 @@ func CheckData(dataDir string) Check {
 func CheckDisk(dataDir string) Check {
 	c := Check{Name: "free disk"}
 	dir := dataDir
-	var fs unix.Statfs_t
-	err := unix.Statfs(dir, &fs)
+	free, err := freeSpace(dir)
 	for errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir) {
 		dir = filepath.Dir(dir)
-		err = unix.Statfs(dir, &fs)
+		free, err = freeSpace(dir)
 	}
 	if err != nil {
 		return c.fail(fmt.Sprintf("%s: %v", dir, err), "choose another folder with --data or SHOEBOX_DATA")
 	}
-	free := fs.Bavail * uint64(fs.Bsize)
 	detail := fmt.Sprintf("%.1f GB in %s", float64(free)/1e9, dir)
 	if free < lowDisk {
 		return c.fail(detail, "free some space, or choose a folder on another disk with --data or SHOEBOX_DATA")
 	}
 	return c.pass(detail)
+}
+
+// freeSpace is how many bytes may be written to a folder's disk.
+func freeSpace(dir string) (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return int64(fs.Bavail * uint64(fs.Bsize)), nil
+}
+
+// HasGPU says whether the system shows a GPU of NVIDIA's: on Windows' Linux
+// under another name.
+func HasGPU() bool {
+	for _, pattern := range []string{"/dev/nvidia[0-9]*", "/dev/dxg"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckONNXRuntime looks for the library and reads its version. It does not load

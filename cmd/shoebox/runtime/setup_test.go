@@ -325,6 +325,21 @@ func TestTwoInstallsAtOnceFetchOnce(t *testing.T) {
 	}
 }
 
+func TestInstallSaysHowMuchDiskItTakesBeforeItFetches(t *testing.T) {
+	part := littlePart(makeWheel(t))
+	part.room = 1e18
+	dir := t.TempDir()
+	var progress bytes.Buffer
+	err := newInstaller(dir, &progress).install(t.Context(), part)
+	if err == nil || progress.Len() > 0 {
+		t.Fatalf("%v, after %q", err, progress.String())
+	}
+	saysAll(t, err.Error(), "1000000000 GB", dir, "set DATABASE_URL")
+	if got := names(t, dir); got != nil {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
 func TestInstallEndsWithItsContext(t *testing.T) {
 	part := littlePart(makeWheel(t))
 	ctx, cancel := context.WithCancel(t.Context())

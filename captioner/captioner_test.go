@@ -98,20 +98,30 @@ func TestAnotherModelIsCheckedBeforeUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		sums := map[string]string{
-			"model.onnx": artifact.SHA256.ONNX, "vocabulary.txt": artifact.SHA256.Vocabulary,
-			"words.tsv": artifact.SHA256.Words, "classes.txt": artifact.SHA256.Classes,
+			"model.onnx": artifact.SHA256.ONNX, "model-int8.onnx": artifact.SHA256.ONNXINT8,
+			"vocabulary.txt": artifact.SHA256.Vocabulary,
+			"words.tsv":      artifact.SHA256.Words, "classes.txt": artifact.SHA256.Classes,
 		}
 		sums[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 		change(t, dir, "sha256", sums)
 	}
+	graphs := []string{"model.onnx", "model-int8.onnx"} // the processor decides which is opened
 	cases := []struct {
 		name  string
 		spoil func(t *testing.T, dir string)
 		says  string // empty: the model is good
 	}{
 		{"a copy of the shipped one", func(*testing.T, string) {}, ""},
-		{"no graph", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.onnx")) }, "model.onnx"},
-		{"a cut-off graph", func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, "model.onnx"), 1000) }, "SHA-256"},
+		{"no graph", func(t *testing.T, dir string) {
+			for _, graph := range graphs {
+				os.Remove(filepath.Join(dir, graph))
+			}
+		}, ".onnx"},
+		{"a cut-off graph", func(t *testing.T, dir string) {
+			for _, graph := range graphs {
+				os.Truncate(filepath.Join(dir, graph), 1000)
+			}
+		}, "SHA-256"},
 		{"another vocabulary", func(t *testing.T, dir string) {
 			os.WriteFile(filepath.Join(dir, "vocabulary.txt"), []byte("a\nb\n"), 0o644)
 		}, "vocabulary.txt"},

@@ -26,8 +26,9 @@ from network import Checkpoint
 log = logging.getLogger(__name__)
 
 BATCH = 50
+GRAPHS = {"fp32": "model.onnx", "int8": "model-int8.onnx"}  # files, by what they compute in
 # What is taken of a model's outputs, named as in graph.py.
-SAID = ("tokens", "likelihood", "certainty", "attention", "words", "classes")
+SAID = ("tokens", "likelihood", "certainty", "cross_attention", "words", "classes")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Answers:
     hypotheses: list[list[str]]  # of each picture, the best first
     likelihood: np.ndarray | None  # float32 [N, K]; decode.Captions says of what
     certainty: np.ndarray | None  # float32 [N, K]
-    attention: list[np.ndarray] | None  # of each picture [T, P]: best hypothesis, <eos> too
+    attention: list[np.ndarray] | None  # of each best hypothesis [T, side, side]; <eos> too
     words: np.ndarray | None  # float32 [N, W]: probability of each picture word
     classes: np.ndarray | None  # float32 [N, 1000]: probability of each ImageNet class
 
@@ -105,15 +106,15 @@ class Artifact:
     picture_words: WordList
 
     @classmethod
-    def read(cls, folder: Path) -> "Artifact":
-        """Reads what it takes to caption."""
+    def read(cls, folder: Path, precision: str) -> "Artifact":
+        """Reads what it takes to caption; precision is one of GRAPHS."""
         info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         rows = (folder / "words.tsv").read_text(encoding="utf-8").splitlines()
         stems, priors, _ = zip(*(row.split("\t") for row in rows), strict=True)
         return cls(
             info["input"]["width"],
             info["decoding"]["beams"],
-            Session((folder / "model.onnx").read_bytes()),
+            Session((folder / GRAPHS[precision]).read_bytes()),
             Vocabulary.read(folder / "vocabulary.txt"),
             WordList(list(stems), [float(prior) for prior in priors]),
         )
@@ -136,9 +137,9 @@ def _join(
     """The outputs of all batches; captions become text."""
     hypotheses, attention = [], []
     for part in parts:
-        for tokens, looked in zip(part["tokens"], part["attention"], strict=True):
+        for tokens, looked in zip(part["tokens"], part["cross_attention"], strict=True):
             hypotheses.append([vocabulary.decode(ids) for ids in tokens.tolist()])
-            attention.append(looked[0, : len(hypotheses[-1][0].split()) + 1])
+            attention.append(looked[: len(hypotheses[-1][0].split()) + 1])
     numbers = ("likelihood", "certainty", "words", "classes")
     joined = {name: np.concatenate([part[name] for part in parts]) for name in numbers}
     return Answers(names, hypotheses, attention=attention, **joined)

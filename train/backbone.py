@@ -87,6 +87,7 @@ class Backbone(nn.Module):
         """uint8 [B, H, W, 3] -> the grid [B, c, h, w] that the last `tail` stages take."""
         x = pixels.permute(0, 3, 1, 2).float()  # first: ONNX Runtime is slow on rows of 3
         x = (x - self.mean.view(3, 1, 1)) / self.std.view(3, 1, 1)
+        x = x.to(self.stages[0][0].weight.dtype)
         for stage in self.stages[: len(self.stages) - tail]:
             x = stage(x)
         return x

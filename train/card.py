@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from quantize import LARGEST_LOSS
+from table import captions_title
+
 CARD = """# {name}: captions for photos
 
 Made by `train/` of shoebox, shipped inside the binary. It writes English
@@ -16,7 +19,8 @@ graph: {beams} hypotheses, which count by log-likelihood / length ^ {length_pena
 the log-odds of a picture word over its prior are added to the logits of its
 words until one is written; no word comes again within two words, no phrase of
 three or four follows itself, and `<unk>` is never written.
-File: {megabytes:.1f} MB, weights in {precision}, arithmetic in fp32.
+model.onnx: {megabytes:.1f} MB, weights in {precision}, arithmetic in fp32. model-int8.onnx:
+{int8_megabytes:.1f} MB, weights and most activations in eight bits, for CPUs.
 
 ## Data and licences
 
@@ -47,6 +51,16 @@ The certainty of a caption is minus the mean entropy of the choice of each token
 Captions below {unsure_below} are marked unsure: {unsure_percent:.0f} % of val's. The rule: as many
 of the lowest, in steps of 5 %, as have a mean CIDEr under half of the mean of all. Mean CIDEr of
 each tenth of val by certainty, lowest first: {tenths}.
+
+## In eight bits
+
+| on val | fp32 | int8 |
+|---|---|---|
+{precisions}
+
+The rule: a CPU computes in eight bits if that loses at most {largest_loss:.3f} CIDEr on all
+of val; so this model's `cpu_precision` is {cpu_precision}. In eight bits, captions of a
+certainty below {unsure_below_int8} are marked unsure.
 
 ## Known weaknesses
 
@@ -104,11 +118,35 @@ def table(content: Mapping) -> str:
     return "\n".join([*lines, *note])
 
 
-def card(info: Mapping, samples: Sequence[tuple[str, str, bool]], size: int, chosen_on: int) -> str:
-    """The text; info is model.json, samples are (photo, caption, unsure), size in bytes."""
-    training, beams = info["training"], info["decoding"]["beams"]
-    own = "Captions, greedy" if beams == 1 else f"Captions, beam {beams}"
-    captions = next(each["rows"] for each in info["val"] if each["title"] == own)
+def precisions(info: Mapping) -> str:
+    """The rows of a table: what matters most, of all val, by either graph."""
+    captions = captions_title(info["decoding"]["beams"])
+    finding = "Finding a picture by a person's caption"
+    shown = [
+        *((captions, name) for name in ("CIDEr", "BLEU-4", "different captions")),
+        *((captions, name) for name in ("different words", "captions that use a word twice")),
+        *((finding, f"words: recall@{k}") for k in (1, 10, 50)),
+        ("ImageNet classes", "first five hold it"),
+    ]
+    either = [
+        {t["title"]: t["rows"] for t in tables} for tables in (info["val"], info["int8"]["val"])
+    ]
+    return "\n".join(
+        f"| {name} | {' | '.join(str(tables[title][name][-1]) for tables in either)} |"
+        for title, name in shown
+    )
+
+
+def card(
+    info: Mapping,
+    samples: Sequence[tuple[str, str, bool]],
+    files: Mapping[str, bytes],
+    chosen_on: int,
+) -> str:
+    """The text; info is model.json, samples are (photo, caption, unsure)."""
+    training = info["training"]
+    title = captions_title(info["decoding"]["beams"])
+    captions = next(each["rows"] for each in info["val"] if each["title"] == title)
     backbone = training["model"]["backbone"]
     lite = backbone.startswith("tf_efficientnet_lite")
     weights = LITE.format(backbone.rsplit("_")[-1]) if lite else "timm's, of the name above."
@@ -123,7 +161,12 @@ def card(info: Mapping, samples: Sequence[tuple[str, str, bool]], size: int, cho
         train_pictures=training["train_pictures"],
         val_pictures=training["val_pictures"],
         minutes=training["minutes"],
-        megabytes=size / 1e6,
+        megabytes=len(files["model.onnx"]) / 1e6,
+        int8_megabytes=len(files["model-int8.onnx"]) / 1e6,
+        precisions=precisions(info),
+        largest_loss=LARGEST_LOSS,
+        cpu_precision=info["cpu_precision"],
+        unsure_below_int8=info["unsure_below_int8"],
         tables="\n\n".join(map(table, info["val"])),
         unsure_below=info["unsure_below"],
         unsure_percent=100 * info["unsure_share_of_val"],

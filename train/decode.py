@@ -30,7 +30,9 @@ class Captions:
     # included, in nats. As good a sign of a bad caption as the likelihood, and a
     # better one of a picture unlike those of the training (README.md).
     certainty: Tensor
-    attention: Tensor  # float32 [B, K, T, P]: where each token looked, of sum 1
+    # float32 [B, T, side, side]: where each token of the best hypothesis looked on the
+    # picture, row by row from its upper left; of sum 1.
+    cross_attention: Tensor
     # float32 [B, T, V]: what the first beam chose from at each step; with one
     # beam those are the caption's own.
     logits: Tensor
@@ -106,7 +108,7 @@ def beam_search(
         history[:, HISTORY:].view(*shape, -1),
         likelihood.view(shape),
         (-entropy / count).view(shape),
-        looked.view(*shape, -1, c.positions),
+        looked.view(*shape, -1, c.side, c.side)[:, 0],
         torch.stack(steps, 1),
         margin,
     )

@@ -1,7 +1,7 @@
 """Prints how good a model is on val: captions, their score, picture words, classes.
 
 python evaluate.py checkpoint runs/lite/3-words/best.pt --data DIR --beams 1 2 3 4 5
-python evaluate.py graph ../captioner/model --data DIR
+python evaluate.py graph ../captioner/model --data DIR --precision int8
 python evaluate.py captions FILE.jsonl --data DIR
 python evaluate.py tune runs/lite/3-words/best.pt --data DIR
 
@@ -32,7 +32,7 @@ from network import Checkpoint
 from objectives import teacher_forced
 from report import Report
 from settings import Decoding
-from table import Row, Table
+from table import Row, Table, captions_title
 from validation import CHOSEN_ON
 
 
@@ -203,9 +203,8 @@ def say_captions(
     """A table for each number of beams; returns the answers of the model's own."""
     given = write(own)
     for width in sorted({own, *beams}):
-        title = "Captions, greedy" if width == 1 else f"Captions, beam {width}"
         written = given if width == own else write(width)
-        evaluation.say(evaluation.caption_table(title, written.captions))
+        evaluation.say(evaluation.caption_table(captions_title(width), written.captions))
     return given
 
 
@@ -294,6 +293,7 @@ def parse() -> argparse.Namespace:
     checkpoint.add_argument("--length-penalty", type=float, help="instead of its own")
     checkpoint.add_argument("--boost", type=float, help="instead of its own")
     graph = add("graph", help="a folder that export.py wrote")
+    graph.add_argument("--precision", choices=answers.GRAPHS, default="fp32")
     for each in (checkpoint, graph):
         each.add_argument("--beams", type=int, nargs="+", default=[], help="beside its own")
     captions = add("captions", help="a file that `shoebox caption --json` printed")
@@ -324,7 +324,7 @@ def main() -> None:
         evaluation, given = evaluate_checkpoint(checkpoint, data, args.beams)
         picture_words = checkpoint.picture_words
     elif args.kind == "graph":
-        artifact = Artifact.read(args.path)
+        artifact = Artifact.read(args.path, args.precision)
         evaluation, given = evaluate_graph(artifact, data, args.beams)
         picture_words = artifact.picture_words
     else:

@@ -2,9 +2,11 @@
 
 python export.py runs/lite/3-words/best.pt --data DIR --out ../captioner/model
 python export.py runs/lite/3-words/best.pt --data DIR --check ../captioner/model
+python export.py runs/lite/3-words/best.pt --data DIR --half --out DIR
 python export.py --random configs/xl --out DIR
 
     model.onnx       the graph (graph.py)
+    model-int8.onnx  the same in eight bits, for CPUs (quantize.py)
     vocabulary.txt   a word a line, line number = token id
     words.tsv        a picture word a line, in the order of the graph's output:
                      stem, share of captions that use it, and the words that
@@ -15,9 +17,11 @@ python export.py --random configs/xl --out DIR
     MODEL_CARD.md    the same for people, with its weaknesses
     golden/          pictures and PyTorch's answers, for tests of other programs
 
-The same checkpoint and data give the same bytes. --check compares an artifact
-with its checkpoint on pictures of val. --random writes a model that has learnt
-nothing, to measure size and speed: it writes captions of the full length.
+The same checkpoint and data give the same bytes. --check compares model.onnx
+with its checkpoint on pictures of val. --half writes a model.onnx that computes in
+fp16, for GPUs, and none of the files for CPUs, people and tests. --random writes a
+model that has learnt nothing, to measure size and speed: it writes captions of the
+full length.
 """
 
 import argparse
@@ -26,7 +30,7 @@ import json
 import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +41,7 @@ import answers
 import golden
 import graph
 import parity
+import quantize
 from answers import Answers, Pictures
 from backbone import Backbone
 from card import card
@@ -46,6 +51,7 @@ from heads import SMALLEST, WordList, stems
 from metrics import mean_by_tenth
 from network import Checkpoint, build, describe
 from settings import Recipe
+from table import captions_title
 from validation import CHOSEN_ON
 
 log = logging.getLogger("export")
@@ -88,6 +94,11 @@ def written_forms(captions: Iterable[str]) -> dict[str, list[str]]:
     return forms
 
 
+def train_forms(data: Dataset) -> dict[str, list[str]]:
+    """written_forms of what is learnt from."""
+    return written_forms(c for name in data.train for c in data.training_captions(name))
+
+
 def words_table(picture_words: WordList, forms: Mapping[str, list[str]]) -> str:
     """words.tsv."""
     rows = zip(picture_words.stems, picture_words.priors, strict=True)
@@ -126,17 +137,46 @@ def describe_artifact(
 
 
 def measure(files: Mapping[str, bytes], model: Checkpoint, data: Dataset) -> dict:
-    """Metrics of the written graph on val, and the threshold that follows from them."""
+    """What model.json says of how good the written graphs are on val."""
     pictures = Pictures.read(data, data.val, model.config.size)
-    session = graph.Session(files["model.onnx"])
+    untouched = answers.classes_of(model.untouched(), pictures)
+    single = _measure(files["model.onnx"], model, data, pictures, untouched, MEASURED_BEAMS)
+    if "model-int8.onnx" not in files:
+        return single
+    eight = _measure(files["model-int8.onnx"], model, data, pictures, untouched, ())
+    lost = _cider(single, model) - _cider(eight, model)
+    return {
+        **single,
+        "unsure_below_int8": eight.pop("unsure_below"),
+        "cpu_precision": "int8" if lost <= quantize.LARGEST_LOSS else "fp32",
+        "int8": eight,
+    }
+
+
+def _cider(measured: Mapping, model: Checkpoint) -> float:
+    """Of all val, by the model's own decoding."""
+    title = captions_title(model.decoding.beams)
+    rows = next(table["rows"] for table in measured["val"] if table["title"] == title)
+    return rows["CIDEr"][-1]
+
+
+def _measure(
+    content: bytes,
+    model: Checkpoint,
+    data: Dataset,
+    pictures: Pictures,
+    untouched: np.ndarray,
+    beams: Sequence[int],
+) -> dict:
+    """Metrics of a graph, and the threshold that follows from them."""
+    session = graph.Session(content)
     evaluation = Evaluation(data, pictures.names)
     given = say_captions(
         evaluation,
         model.decoding.beams,
-        MEASURED_BEAMS,
+        beams,
         lambda beams: answers.of_graph(session, model.vocabulary, pictures, beams),
     )
-    untouched = answers.classes_of(model.untouched(), pictures)
     evaluation.say_all(given, model.picture_words, untouched)
     tables = [
         {
@@ -172,13 +212,23 @@ def write_json(path: Path, content: object) -> None:
 
 
 def write_files(
-    model: Checkpoint, forms: Mapping[str, list[str]], out: Path, precision: str
+    model: Checkpoint,
+    forms: Mapping[str, list[str]],
+    out: Path,
+    precision: str,
+    pixels: np.ndarray | None = None,
 ) -> dict[str, bytes]:
-    """Writes what a program reads beside model.json; rounds the model's weights for fp16."""
+    """Writes what a program reads beside model.json; rounds the model's weights for fp16.
+
+    pixels are pictures to find the scales of the int8 graph by; without, there is none.
+    """
     if precision == "fp16":
         graph.round_weights(model.backbone, model.network)
+    graphs = {"model.onnx": graph.build(model)}
+    if pixels is not None:
+        graphs["model-int8.onnx"] = quantize.quantize(graphs["model.onnx"], pixels)
     files = {
-        "model.onnx": graph.build(model).SerializeToString(deterministic=True),
+        **{name: each.SerializeToString(deterministic=True) for name, each in graphs.items()},
         "vocabulary.txt": model.vocabulary.text().encode(),
         "words.tsv": words_table(model.picture_words, forms).encode(),
         "classes.txt": class_names().encode(),
@@ -186,7 +236,8 @@ def write_files(
     out.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         (out / file).write_bytes(content)
-    log.info("%s: %.1f MB", out / "model.onnx", len(files["model.onnx"]) / 1e6)
+    for file in graphs:
+        log.info("%s: %.1f MB", out / file, len(files[file]) / 1e6)
     return files
 
 
@@ -194,8 +245,8 @@ def export(
     model: Checkpoint, data: Dataset, photos: Path, out: Path, name: str, precision: str
 ) -> dict:
     """Writes the artifact; returns model.json's content."""
-    forms = written_forms(c for n in data.train for c in data.training_captions(n))
-    files = write_files(model, forms, out, precision)
+    known = Pictures.read(data, data.train[: quantize.PICTURES], model.config.size)
+    files = write_files(model, train_forms(data), out, precision, known.pixels)
     info = describe_artifact(model, name, precision, files) | measure(files, model, data)
     info["training"] = {
         "data": "Flickr30K, a part: results.csv in Kaggle's layout, split by picture",
@@ -210,8 +261,17 @@ def export(
     worst = golden.check(graph.Session(files["model.onnx"]), entries, out / "golden")
     log.info("golden: the graph is within %.6f of PyTorch", worst)
     samples = sample_captions(model, photos, info["unsure_below"])
-    (out / "MODEL_CARD.md").write_text(card(info, samples, len(files["model.onnx"]), CHOSEN_ON))
+    (out / "MODEL_CARD.md").write_text(card(info, samples, files, CHOSEN_ON))
     return info
+
+
+def export_half(model: Checkpoint, data: Dataset, out: Path, name: str) -> None:
+    """Writes a model that computes in fp16, but for sums of likelihoods."""
+    model.backbone.half()
+    model.network.half()
+    files = write_files(model, train_forms(data), out, "fp16")
+    info = describe_artifact(model, name, "fp16", files) | measure(files, model, data)
+    write_json(out / "model.json", info)
 
 
 def sample_captions(
@@ -282,12 +342,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, default=HERE.parent / "testdata" / "photos")
     parser.add_argument("--name", default="lite", help="the model's name for people")
     parser.add_argument("--precision", choices=["fp16", "fp32"], default="fp16", help="of weights")
+    parser.add_argument("--half", action="store_true", help="compute in fp16, for GPUs")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if bool(args.random) == bool(args.checkpoint) or bool(args.out) == bool(args.check):
         parser.error("give a checkpoint or --random, and --out or --check")
     if args.checkpoint and not args.data or args.random and args.check:
         parser.error("a checkpoint needs --data; --random can only be written")
+    if args.half and (args.random or args.check):
+        parser.error("--half takes a checkpoint, and --out")
     return args
 
 
@@ -302,6 +365,9 @@ def main() -> None:
     elif args.check:
         good = check(Checkpoint(args.checkpoint), args.check, Dataset.open(args.data, args.splits))
         raise SystemExit(0 if good else f"{args.check} is not what {args.checkpoint} gives")
+    elif args.half:
+        data = Dataset.open(args.data, args.splits)
+        export_half(Checkpoint(args.checkpoint), data, args.out, args.name)
     else:
         model, data = Checkpoint(args.checkpoint), Dataset.open(args.data, args.splits)
         info = export(model, data, args.photos, args.out, args.name, args.precision)

@@ -9,7 +9,8 @@ Outputs, as decode.Captions has them, best hypothesis first:
     tokens      int64 [B, K, T], without <bos>; <eos>, then <pad>
     likelihood  float32 [B, K], log-probability of the tokens, nats
     certainty   float32 [B, K], minus the mean entropy of each token's choice, nats
-    attention   float32 [B, K, T, P], where each token looked
+    cross_attention float32 [B, T, side, side], where each token of the best hypothesis
+                looked on the picture: mean of all heads of the last two decoder layers, of sum 1
     logits      float32 [B, T, V], what the first beam chose from at each step
 and of the pictures:
     words       float32 [B, W], probability of each picture word
@@ -32,12 +33,12 @@ from torch import Tensor, nn
 
 from data import BOS
 from loop import STATE, Begin, End, Step
-from model import HISTORY, ModelConfig
+from model import HISTORY, Captioner, ModelConfig
 from network import Checkpoint
 
 OPSET, IR = 20, 10  # what ONNX Runtime 1.24 reads, and older ones from 1.18 on
 HALF_FROM = 1024  # numbers; smaller tensors stay fp32
-OUTPUTS = ("tokens", "likelihood", "certainty", "attention", "logits", "words", "classes")
+OUTPUTS = ("tokens", "likelihood", "certainty", "cross_attention", "logits", "words", "classes")
 
 
 def round_weights(*modules: nn.Module) -> None:
@@ -80,7 +81,7 @@ def build(model: Checkpoint) -> onnx.ModelProto:
         _node("Reshape", ["last.seen", "places"], "seen_places"),
     ]
     graph = helper.make_graph(
-        [*before, *begin.node, *outside, _loop(body, c), *between, *end.node],
+        [*before, *begin.node, *outside, _loop(body, model.network.captioner), *between, *end.node],
         "captioner",
         inputs=[
             _value("pixels", TensorProto.UINT8, ["batch", c.size, c.size, 3]),
@@ -91,7 +92,7 @@ def build(model: Checkpoint) -> onnx.ModelProto:
             _value("tokens", TensorProto.INT64, ["batch", "beams", "length"]),
             _value("likelihood", TensorProto.FLOAT, ["batch", "beams"]),
             _value("certainty", TensorProto.FLOAT, ["batch", "beams"]),
-            _value("attention", TensorProto.FLOAT, ["batch", "beams", "length", c.positions]),
+            _value("cross_attention", TensorProto.FLOAT, ["batch", "length", c.side, c.side]),
             _value("logits", TensorProto.FLOAT, ["batch", "length", c.vocabulary]),
             _value("words", TensorProto.FLOAT, ["batch", c.picture_words]),
             _value("classes", TensorProto.FLOAT, ["batch", 1000]),
@@ -103,7 +104,7 @@ def build(model: Checkpoint) -> onnx.ModelProto:
             *(numpy_helper.from_array(array, name) for name, array in constants.items()),
         ],
     )
-    _store_as_half(graph)
+    store_as_half(graph)
     onnx_model = helper.make_model(
         graph, producer_name="shoebox", opset_imports=[helper.make_opsetid("", OPSET)]
     )
@@ -183,7 +184,8 @@ def _export_step(model: Checkpoint) -> onnx.GraphProto:
     c = model.config
 
     def keys(length: int) -> Tensor:
-        return torch.zeros(2, c.heads, length, c.width // c.heads)
+        shape = (2, c.heads, length, c.width // c.heads)
+        return model.network.captioner.place.new_zeros(shape)
 
     inputs = [
         _Input("place", torch.tensor(0), {}),
@@ -213,7 +215,7 @@ def _export_end(c: ModelConfig) -> onnx.GraphProto:
         _Input("looked_rows", torch.zeros(5, 2, 3, c.positions), {0: T, 1: B, 2: K}),
         _Input("logit_rows", torch.zeros(5, 2, c.vocabulary), {0: T, 1: B}),
     ]
-    return _export(End(), inputs, ["tokens", "certainty", "attention", "logits"], "end.")
+    return _export(End(), inputs, ["tokens", "certainty", "cross_attention", "logits"], "end.")
 
 
 def _without_constants(step: onnx.GraphProto) -> tuple[list, list]:
@@ -237,15 +239,17 @@ def _node(kind: str, inputs: Sequence[str], output: str, **attributes) -> onnx.N
     return helper.make_node(kind, inputs, [output], name=output, **attributes)
 
 
-def _loop(step: list[onnx.NodeProto], c: ModelConfig) -> onnx.NodeProto:
+def _loop(step: list[onnx.NodeProto], captioner: Captioner) -> onnx.NodeProto:
     """The loop over the places of a caption; ends when every hypothesis of the batch has."""
+    c = captioner.config
+    states = helper.np_dtype_to_tensor_dtype(captioner.place.detach().numpy().dtype)
     rows, past = ["batch", "beams"], ["batch", c.heads, None, c.width // c.heads]
     kinds = [
         (TensorProto.INT64, [*rows, None]),
         *[(TensorProto.FLOAT, rows)] * 3,
         (TensorProto.BOOL, rows),
         (TensorProto.BOOL, [*rows, None]),
-        *[(TensorProto.FLOAT, past)] * (2 * c.decoder_layers),
+        *[(states, past)] * (2 * c.decoder_layers),
     ]
     body = helper.make_graph(
         step,
@@ -274,7 +278,7 @@ def _loop(step: list[onnx.NodeProto], c: ModelConfig) -> onnx.NodeProto:
     )
 
 
-def _store_as_half(graph: onnx.GraphProto) -> None:
+def store_as_half(graph: onnx.GraphProto) -> None:
     """Stores large fp32 weights as fp16, each with a Cast back, where nothing is lost by it."""
     casts = []
     for tensor in graph.initializer:

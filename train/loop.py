@@ -11,6 +11,7 @@ Shapes: B pictures, K beams, T tokens so far, H = T + HISTORY, P grid positions,
 V vocabulary, W picture words.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from data import BOS, EOS, PAD
 from decode import IMPOSSIBLE
-from model import HISTORY, NEVER, Captioner, KeysValues, repeating
+from model import HISTORY, LOOKING_LAYERS, NEVER, Captioner, KeysValues, repeating
 from network import Checkpoint
 
 # What the loop carries from token to token, beside the decoder layers' past.
@@ -54,7 +55,7 @@ class Begin(nn.Module):
         captioner = self.network.captioner
         c, (pictures, count) = captioner.config, (pixels.shape[0], beams.shape[0])
         features = self.network.tail(self.backbone.body(pixels, self.tail))
-        words = self.network.words(features).sigmoid()
+        words = self.network.words(features).float().sigmoid()
         boost = self.boost(words)
         offset = (boost + (captioner.bias + captioner.never)).unsqueeze(1)
         free = forced.new_full((pictures, c.max_length), -1)
@@ -63,7 +64,7 @@ class Begin(nn.Module):
         past = captioner.no_past(pictures)
         return (
             words,
-            self.network.classify(features).softmax(-1),
+            self.network.classify(features).float().softmax(-1),
             boost,
             offset,
             torch.cat([forced, free], 1)[:, : c.max_length],
@@ -145,14 +146,14 @@ class Step(nn.Module):
         """Tokens [B, K] -> states [B, K, D], the longer past, where they looked [B, K, P]."""
         captioner = self.captioner
         x = captioner.embed(token, captioner.place.index_select(0, place))
-        mask = torch.where(seen, 0.0, float("-inf")).unsqueeze(1)
+        mask = torch.where(seen, 0.0, float("-inf")).unsqueeze(1).to(x.dtype)
         present, looked = [], []
         layers = zip(captioner.decoder, pairs(memory), pairs(past), strict=True)
         for layer, keys_values, before in layers:
             x, now, weights = layer(x, keys_values, before, mask)
             present.append(now)
             looked.append(weights.mean(1))
-        return x, flat(present), torch.stack(looked).mean(0)
+        return x, flat(present), torch.stack(looked[-LOOKING_LAYERS:]).float().mean(0)
 
     def logits(self, x: Tensor, history: Tensor, boost: Tensor, offset: Tensor) -> Tensor:
         """States [B, K, D] -> logits [B, K, V], as Captioner.step has them."""
@@ -193,8 +194,9 @@ class End(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Seen is [B, K, T, K]; a Loop stacks looked [T, B, K, P] and steps' logits [T, B, V].
 
-        Returns tokens, certainty, attention, logits as decode.Captions has them.
+        Returns tokens, certainty, cross_attention, logits as decode.Captions has them.
         """
-        chosen = seen.transpose(1, 2).float()  # [B, T, K, K]
-        attention = (chosen @ looked.transpose(0, 1)).transpose(1, 2)
-        return history[:, :, HISTORY:], -entropy / count, attention, steps.transpose(0, 1)
+        side = math.isqrt(looked.shape[-1])
+        best = seen[:, 0].float().unsqueeze(2) @ looked.transpose(0, 1)  # [B, T, 1, P]
+        best = best.squeeze(2).unflatten(2, (side, side))
+        return history[:, :, HISTORY:], -entropy / count, best, steps.transpose(0, 1)

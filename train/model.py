@@ -19,6 +19,10 @@ from data import BOS, PAD, UNK
 # tokens show both.
 HISTORY = 7
 
+# Where a word looked is the mean of so many of the decoder's last layers: the first looks
+# everywhere (README.md).
+LOOKING_LAYERS = 2
+
 NEVER = -1e4  # a logit; finite, so that sums and differences stay numbers
 
 KeysValues = tuple[Tensor, Tensor]  # each [B, heads, length, D / heads]
@@ -41,6 +45,11 @@ class ModelConfig:
     encoder_layers: int
     decoder_layers: int
     dropout: float
+
+    @property
+    def side(self) -> int:
+        """Positions of a row of the grid, and of a column: it is as square as the pictures."""
+        return math.isqrt(self.positions)
 
 
 class Dropout(nn.Module):
@@ -229,8 +238,8 @@ class Captioner(nn.Module):
         """The last token of history [C, T >= HISTORY] at its place [D], after past.
 
         boost [C, V] is added to the logits of words that history does not hold.
-        Returns logits [C, V], the longer past, and where it looked [C, P]: the
-        mean of all layers' and heads' weights. What is never written has a logit
+        Returns logits [C, V], the longer past, and where it looked [C, P]: the mean
+        of the weights of all heads of the last LOOKING_LAYERS. What is never written has a logit
         of about -10,000: <pad>, <bos>, <unk> and what `repeating` names.
         """
         x = self.embed(history[:, -1:], place)
@@ -241,7 +250,7 @@ class Captioner(nn.Module):
             looked.append(weights.mean(1).squeeze(1))
         logits = self.logits(x).squeeze(1) + self.never + boost.scatter(1, history, 0.0)
         logits = logits.scatter(1, repeating(history), NEVER)
-        return logits, present, torch.stack(looked).mean(0)
+        return logits, present, torch.stack(looked[-LOOKING_LAYERS:]).mean(0)
 
     def no_past(self, captions: int) -> list[KeysValues]:
         """The keys and values before the first token: none."""

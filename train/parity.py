@@ -32,14 +32,14 @@ class Parity:
     logits: float = 0.0  # largest differences where tokens are equal
     likelihood: float = 0.0
     certainty: float = 0.0
-    attention: float = 0.0
+    cross_attention: float = 0.0
     words: float = 0.0
     classes: float = 0.0
 
     @property
     def good(self) -> bool:
         """Whether the graph may be used."""
-        worst = (self.logits, self.likelihood, self.certainty, self.attention)
+        worst = (self.logits, self.likelihood, self.certainty, self.cross_attention)
         return not self.wrong and max(*worst, self.words, self.classes) <= TOLERANCE
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Parity:
             f"beams {self.beams}, batch {self.batch:2}: {self.pictures} pictures, "
             f"{self.wrong} with other tokens and {self.turned} of {self.near} near ones; "
             f"largest differences: logits {self.logits:.1e}, likelihood {self.likelihood:.1e}, "
-            f"certainty {self.certainty:.1e}, attention {self.attention:.1e}, "
+            f"certainty {self.certainty:.1e}, attention {self.cross_attention:.1e}, "
             f"words {self.words:.1e}, classes {self.classes:.1e}"
         )
 
@@ -68,8 +68,8 @@ class Parity:
         self.wrong += int((~near & ~same).sum())
         for name in ("likelihood", "certainty"):
             self._see(name, graph[name][same], ours[name][same])
-        self._see("attention", graph["attention"][same, :, :length],
-                  ours["attention"][same, :, :length])  # fmt: skip
+        self._see("cross_attention", graph["cross_attention"][same, :length],
+                  ours["cross_attention"][same, :length])  # fmt: skip
         # The first beam may be another on the way, so only near choices excuse.
         alike = same & ~near
         chosen, wanted = graph["logits"][alike, :length], ours["logits"][alike, :length]

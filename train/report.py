@@ -9,7 +9,6 @@ Shapes: T words, P grid positions.
 
 import base64
 import io
-import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,9 +151,8 @@ def inline_photo(path: Path) -> tuple[str, int, int]:
 
 
 def inline_heat(look: np.ndarray) -> str:
-    """A data URL of a see-through picture: shares [P] of the greatest attention as colours."""
-    side = math.isqrt(look.size)
-    grid = Image.fromarray(look.reshape(side, side).astype(np.float32))
+    """A data URL of a see-through picture: shares [side, side] of the greatest one as colours."""
+    grid = Image.fromarray(look.astype(np.float32))
     fine = np.asarray(grid.resize((FINE, FINE), Image.Resampling.BICUBIC)).clip(0, 1)
     channels = zip(*HEAT, strict=True)
     colours = np.stack([np.interp(fine, SHARES, channel) for channel in channels], -1)

@@ -71,21 +71,6 @@ Objective = CrossEntropy | LanguageModel | SelfCritical | Heads
 
 
 @dataclass(frozen=True)
-class Soup:
-    """No training: the mean of the weights of stages that began with the same one.
-
-    As good as asking all of them, at the cost of one (Wortsman et al. 2022,
-    "Model soups").
-    """
-
-    of: list[str]  # "STAGE/best" or "STAGE/last"
-
-    def unparse(self) -> dict:
-        """What parse reads."""
-        return {"soup": asdict(self)}
-
-
-@dataclass(frozen=True)
 class Stage:
     """One stage of training."""
 
@@ -102,16 +87,11 @@ class Stage:
     frozen: bool  # the tail stays as the stage before left it
     augmented_views: int  # of each picture, beside itself and its mirror image
     objective: Objective
-    start: str = ""  # the stage whose best network this one begins with; "": the one before
+    start: str = ""  # what it begins with: "STAGE/best" or "STAGE/last"; "": the best before
 
     @classmethod
-    def parse(cls, settings: dict) -> "Stage | Soup":
-        """Reads a stage's file: settings, and one table named for its objective.
-
-        A soup's file has the table soup and nothing else.
-        """
-        if list(settings) == ["soup"]:
-            return _build(Soup, settings["soup"], "soup")
+    def parse(cls, settings: dict) -> "Stage":
+        """Reads a stage's file: settings, and one table named for its objective."""
         settings = dict(settings)
         named = [name for name in settings if name in OBJECTIVES]
         if len(named) != 1:
@@ -133,7 +113,7 @@ class Recipe:
 
     model: ModelConfig
     decoding: Decoding
-    stages: dict[str, Stage | Soup]  # by name, in order
+    stages: dict[str, Stage]  # by name, in order
 
     @classmethod
     def read(cls, folder: Path, vocabulary: int, picture_words: int) -> "Recipe":
@@ -147,7 +127,7 @@ class Recipe:
         return cls(model, decoding, stages)
 
 
-def _read_stages(folder: Path) -> dict[str, Stage | Soup]:
+def _read_stages(folder: Path) -> dict[str, Stage]:
     files = sorted(path for path in folder.glob("*.toml") if path.name != "model.toml")
     return {path.stem: Stage.parse(tomllib.loads(path.read_text())) for path in files}
 

@@ -27,3 +27,8 @@ def show(figure: float | int) -> str:
     if isinstance(figure, int):
         return f"{figure:,}"
     return f"{figure:.4f}" if abs(figure) < 10 else f"{figure:.1f}"
+
+
+def captions_title(beams: int) -> str:
+    """Of the table of captions by so many beams."""
+    return "Captions, greedy" if beams == 1 else f"Captions, beam {beams}"

@@ -13,8 +13,7 @@ there is one.
 import argparse
 import hashlib
 import logging
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from network import Network, build, describe, same_backbone
 from objectives import CrossEntropyLoss, LanguageModelLoss, Objective, Pictures
 from processes import Processes
 from self_critical import SelfCriticalLoss
-from settings import CrossEntropy, Heads, LanguageModel, Recipe, SelfCritical, Soup, Stage
+from settings import CrossEntropy, Heads, LanguageModel, Recipe, SelfCritical, Stage
 from text import texts
 from tracking import TRACKERS, tracking
 from trainer import Trainer, shown
@@ -62,9 +61,6 @@ class Training:
         stage, folder = self.recipe.stages[name], self.run / name
         if finished(folder, stage):
             log.info("stage %s is finished", name)
-            return
-        if isinstance(stage, Soup):
-            soup([self.run / f"{part}.pt" for part in stage.of], folder, name, stage)
             return
         backbone, network = self.untouched(stage)
         earlier, seconds = [], 0.0
@@ -193,25 +189,7 @@ def choose_trained(network: Network, stage: Stage) -> None:
             network.tail.requires_grad_(stage.tail > 0 and not stage.frozen)
 
 
-def soup(parts: Sequence[Path], folder: Path, name: str, stage: Soup) -> None:
-    """Writes the mean of checkpoints' weights; its time is that of all stages behind it."""
-    saved = [torch.load(part, weights_only=True, map_location="cpu") for part in parts]
-    mean = dict(saved[0])
-    mean["network"] = {
-        key: sum(each["network"][key] for each in saved) / len(saved) for key in mean["network"]
-    }
-    behind = {each["name"]: each for one in saved for each in one["stages"]}
-    common = max(each["seconds"] - each["stage_seconds"] for each in saved)
-    mean["seconds"] = common + sum(each["stage_seconds"] for each in saved)
-    mean["stages"] = [*behind.values(), {"name": name, **stage.unparse()}]
-    mean |= {"stage": stage.unparse(), "stage_seconds": 0.0, "finished": True}
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in ("best.pt", "last.pt"):  # last.pt, which says that it is finished, last
-        torch.save(mean, folder / f"{file}.tmp")
-        os.replace(folder / f"{file}.tmp", folder / file)
-
-
-def finished(folder: Path, stage: Stage | Soup) -> bool:
+def finished(folder: Path, stage: Stage) -> bool:
     """Whether a run of this stage, with these settings, came to its end."""
     if not (folder / "last.pt").exists():
         return False
@@ -297,8 +275,7 @@ def main() -> None:
     )
     before = None
     for name, stage in recipe.stages.items():
-        named = isinstance(stage, Stage) and stage.start
-        training.stage(name, args.run / stage.start / "best.pt" if named else before)
+        training.stage(name, args.run / f"{stage.start}.pt" if stage.start else before)
         before = args.run / name / "best.pt"
 
 

@@ -87,6 +87,13 @@ func Shipped() (Artifact, error) {
 	return a, nil
 }
 
+// ShippedHashes are the Hash of the model inside this binary, one for each
+// precision that it has. The graphs are not read, which takes 20 ms.
+func ShippedHashes() ([]string, error) {
+	info, err := readInfo(shipped)
+	return info.hashes(), err
+}
+
 // Open reads the model in a folder, in the precision for this machine's
 // processor. A file that is missing, of another
 // format or that does not match its hash is an error; nothing is guessed.
@@ -99,18 +106,11 @@ func Open(dir string) (Artifact, error) {
 }
 
 func read(files fs.FS) (Artifact, error) {
-	a := Artifact{files: files}
-	text, err := fs.ReadFile(files, "model.json")
+	info, err := readInfo(files)
 	if err != nil {
-		return a, err
+		return Artifact{}, err
 	}
-	if err := json.Unmarshal(text, &a.Info); err != nil {
-		return a, fmt.Errorf("model.json: %w", err)
-	}
-	if a.FormatVersion != formatVersion {
-		return a, fmt.Errorf("model.json: format %d, this shoebox reads format %d: "+
-			"write it again with the train/export.py of this shoebox", a.FormatVersion, formatVersion)
-	}
+	a := Artifact{Info: info, files: files}
 	tokens, err := readChecked(files, "vocabulary.txt", a.SHA256.Vocabulary)
 	if err != nil {
 		return a, err
@@ -134,6 +134,21 @@ func read(files fs.FS) (Artifact, error) {
 		return a, err
 	}
 	return a.In(a.forCPU())
+}
+
+func readInfo(files fs.FS) (info Info, err error) {
+	text, err := fs.ReadFile(files, "model.json")
+	if err != nil {
+		return info, err
+	}
+	if err := json.Unmarshal(text, &info); err != nil {
+		return info, fmt.Errorf("model.json: %w", err)
+	}
+	if info.FormatVersion != formatVersion {
+		return info, fmt.Errorf("model.json: format %d, this shoebox reads format %d: "+
+			"write it again with the train/export.py of this shoebox", info.FormatVersion, formatVersion)
+	}
+	return info, nil
 }
 
 func readChecked(files fs.FS, name, want string) ([]byte, error) {

@@ -52,16 +52,16 @@ func (a Artifact) graph(p Precision) (name, sum string, err error) {
 	return "model-int8.onnx", a.SHA256.ONNXINT8, nil
 }
 
-func (a Artifact) hash(graph string) string {
-	sum := sha256.Sum256([]byte(graph + a.SHA256.Vocabulary + a.SHA256.Words + a.SHA256.Classes))
+func (i Info) hash(graph string) string {
+	sum := sha256.Sum256([]byte(graph + i.SHA256.Vocabulary + i.SHA256.Words + i.SHA256.Classes))
 	return hex.EncodeToString(sum[:])
 }
 
-// Hashes are the Hash of this model in each precision that it has.
-func (a Artifact) Hashes() []string {
-	hashes := []string{a.hash(a.SHA256.ONNX)}
-	if a.SHA256.ONNXINT8 != "" {
-		hashes = append(hashes, a.hash(a.SHA256.ONNXINT8))
+// hashes are the Artifact.Hash of the model in each precision that it has.
+func (i Info) hashes() []string {
+	hashes := []string{i.hash(i.SHA256.ONNX)}
+	if i.SHA256.ONNXINT8 != "" {
+		hashes = append(hashes, i.hash(i.SHA256.ONNXINT8))
 	}
 	return hashes
 }

@@ -63,8 +63,8 @@ func TestEachPrecisionHasItsGraphItsHashAndItsThreshold(t *testing.T) {
 		}
 		hashes = append(hashes, got.Hash)
 	}
-	if hashes[0] == hashes[1] || !slices.Equal(hashes, a.Hashes()) {
-		t.Errorf("hashes are %v, Hashes says %v", hashes, a.Hashes())
+	if hashes[0] == hashes[1] || !slices.Equal(hashes, a.hashes()) {
+		t.Errorf("hashes are %v, hashes says %v", hashes, a.hashes())
 	}
 }
 
@@ -77,7 +77,7 @@ func TestAModelWithoutInt8IsFoundOutWhenItIsAskedForIt(t *testing.T) {
 	if _, err := a.In(INT8); err == nil || !strings.Contains(err.Error(), "--precision fp32") {
 		t.Errorf("int8 gives %v", err)
 	}
-	if got := a.Hashes(); !slices.Equal(got, []string{a.Hash}) {
+	if got := a.hashes(); !slices.Equal(got, []string{a.Hash}) {
 		t.Errorf("its hashes are %v, it is %s", got, a.Hash)
 	}
 	if _, err := a.In("fp8"); err == nil {
@@ -109,5 +109,16 @@ func TestAThresholdForAllIsThatOfInt8Too(t *testing.T) {
 	}
 	if err != nil || a.Threshold() != -2.5 {
 		t.Errorf("the threshold is %g, %v", a.Threshold(), err)
+	}
+}
+
+func TestTheShippedModelsHashesAreKnownWithoutItsGraphs(t *testing.T) {
+	a, err := Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes, err := ShippedHashes()
+	if err != nil || !slices.Equal(hashes, a.hashes()) || !slices.Contains(hashes, a.Hash) {
+		t.Errorf("ShippedHashes() = %v, %v; the model is %s", hashes, err, a.Hash)
 	}
 }

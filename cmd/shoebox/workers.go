@@ -5,9 +5,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"shoebox/captioner/model"
 	"shoebox/storage"
 )
 
@@ -68,17 +68,10 @@ func (r workReport) printWork(out io.Writer) {
 	}
 }
 
-// shippedModel holds the hashes of the model in this binary, one a precision.
-// Hashing it takes 20 ms.
-var shippedModel = sync.OnceValues(func() ([]string, error) {
-	current, err := openModel("")
-	return current.Hashes(), err
-})
-
 // olderCaptions counts the captions by models that were first seen before the
 // one in this binary, or all others' while that has written none.
 func olderCaptions(models []storage.ModelCount) (int, error) {
-	current, err := shippedModel()
+	current, err := model.ShippedHashes()
 	if err != nil {
 		return 0, err
 	}

@@ -163,7 +163,8 @@ def test_a_boosted_word_is_written_once(captioner, features):
     assert (boosted.tokens[:, 0] == rare).sum(-1).tolist() == [1] * 7
 
 
-def test_attention_sums_to_one_at_every_token(captioner, features):
+def test_where_each_word_looked_sums_to_one(captioner, features):
     found = beam_search(captioner, features, 3)
-    assert found.attention.shape == (*found.tokens.shape, 4)
-    assert torch.allclose(found.attention.sum(-1), torch.ones(found.tokens.shape), atol=1e-5)
+    looked = found.cross_attention
+    assert looked.shape == (len(features), found.tokens.shape[2], 2, 2)
+    assert torch.allclose(looked.sum((2, 3)), torch.ones(looked.shape[:2]), atol=1e-5)

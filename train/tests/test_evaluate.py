@@ -150,7 +150,7 @@ def artifact(checkpoint, tmp_path, monkeypatch) -> Artifact:
     (tmp_path / "model.onnx").write_bytes(b"graph")
     (tmp_path / "vocabulary.txt").write_text(checkpoint.vocabulary.text())
     (tmp_path / "words.tsv").write_text("".join(f"{s}\t{prior}\tforms\n" for s, prior in words))
-    return Artifact.read(tmp_path)
+    return Artifact.read(tmp_path, "fp32")
 
 
 def test_a_graph_is_judged_as_its_checkpoint_is(artifact, checkpoint, dataset):

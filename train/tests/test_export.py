@@ -76,7 +76,7 @@ def test_the_graph_gives_what_pytorch_gives(checkpoint, session):
     for each in found:
         assert each.good, each
         assert each.pictures == 33 and each.near < 10
-        assert each.logits > 0 and each.attention > 0  # they were compared
+        assert each.logits > 0 and each.cross_attention > 0  # they were compared
 
 
 def test_a_difference_is_found(checkpoint, session):
@@ -160,6 +160,26 @@ def test_a_graph_of_fp32_has_the_checkpoints_own_weights(dataset, tmp_path):
         assert each.good and each.logits < 2e-4, each
 
 
+def test_a_graph_may_compute_in_fp16(dataset, model, tmp_path):
+    out = tmp_path / "half"
+    export.export_half(untrained(dataset, tmp_path), dataset, out, "tiny")
+    info = json.loads((out / "model.json").read_text())
+    check_hashes(out, info)
+    assert "model-int8.onnx" not in info["sha256"] and info["val"]
+    made = onnx.load(out / "model.onnx")
+    kinds = {tensor.data_type for tensor in made.graph.initializer if np.prod(tensor.dims) > 1024}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    half, single = (graph.Session(m.SerializeToString()) for m in (made, model))
+    theirs, ours = (each.run(pictures(9), 1) for each in (single, half))
+    for name in ("words", "classes", "cross_attention"):
+        assert (
+            theirs[name].dtype == ours[name].dtype
+            and np.abs(theirs[name] - ours[name]).max() < 0.02
+        )
+    wanted, found = theirs["logits"][:, 0], ours["logits"][:, 0]
+    assert 0 < np.abs(wanted - found)[wanted > -5e3].max() < 0.1
+
+
 def test_the_threshold_marks_captions_worth_less_than_half_of_the_mean():
     scores = {str(i): float(i) for i in range(100)}
     cider = {str(i): 0.1 if i < 20 else 1.0 for i in range(100)}
@@ -182,12 +202,11 @@ def test_the_classes_are_imagenets_in_its_order():
     assert classes[504] == "n03063599\tcoffee mug"
 
 
-FILES = ["model.onnx", "vocabulary.txt", "words.tsv", "classes.txt"]
+FILES = ["model.onnx", "model-int8.onnx", "vocabulary.txt", "words.tsv", "classes.txt"]
 
 
 def check_hashes(folder, info: dict) -> None:
     """All files are those that model.json means."""
-    assert list(info["sha256"]) == FILES
     for name, digest in info["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
@@ -210,6 +229,9 @@ def test_the_artifact_is_whole_and_the_same_again(dataset, model, tmp_path, monk
         assert (outs[0] / name).read_bytes() == (outs[1] / name).read_bytes(), name
     info = json.loads((outs[0] / "model.json").read_text())
     check_hashes(outs[0], info)
+    assert list(info["sha256"]) == FILES
+    assert info["cpu_precision"] in ("fp32", "int8") and info["unsure_below_int8"] < 0
+    assert info["int8"]["val"][0]["title"] == "Captions, beam 3"
     titles = [table["title"] for table in info["val"]]
     assert titles[:3] == ["Captions, greedy", "Captions, beam 3", "Captions, beam 5"]
     assert info["val"][1]["rows"]["pictures"] == [3, 3]  # few, so all are of the first
@@ -251,6 +273,7 @@ def test_a_model_that_has_learnt_nothing_is_written_for_its_size(tmp_path):
     export.export_random(recipe, out, "fp16")
     info = json.loads((out / "model.json").read_text())
     check_hashes(out, info)
+    assert "model-int8.onnx" not in info["sha256"]  # it takes pictures to find scales
     tokens = graph.Session((out / "model.onnx").read_bytes()).run(pictures(2))["tokens"]
     assert tokens.shape == (2, 2, 5)
     assert info["unsure_below"] == 0 and info["name"] == "random tiny"

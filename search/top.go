@@ -149,14 +149,14 @@ func (t *top) sorted() []key {
 // token is a place in the results, opaque to clients: what comes behind it is
 // the same while photos come and go.
 type token struct {
-	Sort     query.Sort      `json:"sort"`
-	Possible bool            `json:"possible"`
-	Order    order           `json:"order"`
-	Photo    storage.PhotoID `json:"photo"`
+	Sort     query.Sort `json:"s,omitempty"`
+	Possible bool       `json:"p,omitempty"`
+	Order    order      `json:"o"`
+	Photo    []byte     `json:"id"`
 }
 
 func (k key) token(sort query.Sort) string {
-	data, _ := json.Marshal(token{sort, k.possible, k.order, k.photo})
+	data, _ := json.Marshal(token{sort, k.possible, k.order, k.photo[:]})
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
@@ -169,8 +169,8 @@ func parseToken(text string, sort query.Sort) (*key, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &t)
 	}
-	if err != nil || t.Sort != sort || t.Photo == (storage.PhotoID{}) {
+	if err != nil || t.Sort != sort || len(t.Photo) != len(storage.PhotoID{}) {
 		return nil, &UseError{"the place in the results is not of this search: start again without it"}
 	}
-	return &key{possible: t.Possible, order: t.Order, photo: t.Photo}, nil
+	return &key{possible: t.Possible, order: t.Order, photo: storage.PhotoID(t.Photo)}, nil
 }

@@ -52,12 +52,12 @@ type Cache struct {
 	dir   string
 	limit int64 // bytes
 
-	mu       sync.Mutex
-	counted  bool  // what was there before
-	used     int64 // bytes, as far as this process knows
-	sweeping sync.WaitGroup
-	busy     bool // a sweep runs
-	again    bool // and another one has to follow it
+	mu        sync.Mutex
+	counted   bool  // what was there before
+	used      int64 // bytes, as far as this process knows
+	meanwhile int64 // of them what was kept since a sweep began, which may not have seen it
+	sweeping  sync.WaitGroup
+	busy      bool // a sweep runs
 }
 
 // In is the cache of a data folder.
@@ -113,6 +113,7 @@ func (c *Cache) Keep(id storage.PhotoID, longest int, data []byte) error {
 	}
 	c.mu.Lock()
 	c.used += int64(len(data))
+	c.meanwhile += int64(len(data))
 	look := !c.counted || c.used > c.limit
 	c.counted = true
 	c.mu.Unlock()
@@ -134,17 +135,15 @@ func (c *Cache) KeepThumb(id storage.PhotoID, small picture.Rendition) error {
 // temporary files are written and then renamed.
 const temporary = ".new-*"
 
-// startSweep counts what there is, and removes what is too much. While that is
-// being done already, it is done once more afterwards: what is kept meanwhile
-// may not have been seen.
+// startSweep counts what there is, and removes what is too much, in the
+// background. It goes on until what was kept meanwhile leaves enough, too.
 func (c *Cache) startSweep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
-		c.again = true
 		return
 	}
-	c.busy = true
+	c.busy, c.meanwhile = true, 0
 	c.sweeping.Go(func() {
 		for more := true; more; {
 			used, err := c.sweep()
@@ -152,8 +151,9 @@ func (c *Cache) startSweep() {
 				slog.Warn("old thumbnails could not be removed", "folder", c.dir, "error", err)
 			}
 			c.mu.Lock()
-			more = c.again && err == nil
-			c.used, c.busy, c.again = used, more, false
+			c.used = used + c.meanwhile
+			more = c.used > c.limit && err == nil
+			c.busy, c.meanwhile = more, 0
 			c.mu.Unlock()
 		}
 	})

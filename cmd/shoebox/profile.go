@@ -26,7 +26,7 @@ func printProfile(w io.Writer, f indexer.Figures, elapsed time.Duration, threads
 	least := 1
 	for _, batch := range f.Batches {
 		if batch.Calls > 0 {
-			fmt.Fprintf(w, "%d calls of the model with %s\n", batch.Calls, pictures(least, batch.Most))
+			fmt.Fprintf(w, "calls of the model with %s: %d\n", pictures(least, batch.Most), batch.Calls)
 		}
 		least = batch.Most + 1
 	}

@@ -25,10 +25,10 @@ func TestIndexSaysWhereTheTimeWentAndKeepsToTheSizeOfABatch(t *testing.T) {
 		}
 	}
 	calls := 0
-	for _, line := range regexp.MustCompile(`(?m)^(\d+) calls of the model with (.*) pictures$`).FindAllStringSubmatch(out.stderr, -1) {
-		n, _ := strconv.Atoi(line[1])
+	for _, line := range regexp.MustCompile(`(?m)^calls of the model with (.*) pictures: (\d+)$`).FindAllStringSubmatch(out.stderr, -1) {
+		n, _ := strconv.Atoi(line[2])
 		calls += n
-		if line[2] != "1" && line[2] != "2" && line[2] != "3 to 4" {
+		if line[1] != "1" && line[1] != "2" && line[1] != "3 to 4" {
 			t.Errorf("%s: want at most 3 pictures", line[0])
 		}
 	}

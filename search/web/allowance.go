@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"shoebox/search"
 )
 
 // workersShare is what searches leave of the processors while a worker captions
@@ -31,6 +33,24 @@ type allowance struct {
 
 func newAllowance(processors int) *allowance {
 	return &allowance{rate: (1 - workersShare) * float64(processors), left: longestBurst, at: time.Now()}
+}
+
+// besideWorker has a search wait until a worker in this process can spare the
+// processors. charge, called by the same goroutine, says that it has ended.
+func (s *Server) besideWorker(ctx context.Context) (metered context.Context, charge func(), err error) {
+	if !s.Working() {
+		return ctx, func() {}, nil // and nobody pays for it later
+	}
+	if err := s.allowance.wait(ctx); err != nil {
+		return ctx, nil, err
+	}
+	var meter search.Meter
+	metered = search.WithMeter(ctx, &meter)
+	measured := search.Measure(metered)
+	return metered, func() {
+		measured()
+		s.allowance.spend(meter.Spent())
+	}, nil
 }
 
 // wait returns when there is something left.

@@ -55,3 +55,20 @@ func TestWhoWaitsForTheProcessorsGivesUpWithItsRequest(t *testing.T) {
 		}
 	})
 }
+
+func TestOnlySearchesBesideAWorkerAreCharged(t *testing.T) {
+	for _, working := range []bool{false, true} {
+		s := &Server{Config: Config{Working: func() bool { return working }}, allowance: newAllowance(1)}
+		before := s.allowance.left
+		_, charge, err := s.besideWorker(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for began := time.Now(); time.Since(began) < 50*time.Millisecond; { // takes the processor
+		}
+		charge()
+		if charged := s.allowance.left < before; charged != working {
+			t.Errorf("with a worker (%v) %v is left of %v", working, s.allowance.left, before)
+		}
+	}
+}

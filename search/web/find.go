@@ -39,15 +39,11 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 	defer s.searches.Release(1)
 	ctx, stop := context.WithTimeout(r.Context(), searchLimit)
 	defer stop()
-	if s.Working() {
-		if err := s.allowance.wait(ctx); err != nil {
-			return err
-		}
+	ctx, charge, err := s.besideWorker(ctx)
+	if err != nil {
+		return err
 	}
-	var meter search.Meter
-	ctx = search.WithMeter(ctx, &meter)
-	defer func() { s.allowance.spend(meter.Spent()) }()
-	defer search.Measure(ctx)()
+	defer charge()
 	result, err := s.Index.Search(ctx, request)
 	answer := found{Result: result}
 	switch {
